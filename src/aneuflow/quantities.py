@@ -1,0 +1,52 @@
+"""The registry of quantities: whatever number a user sees has its name, unit and definition here, once."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from aneuflow.errors import AneuflowError
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One entry; `definition_id` names the wording a stored number was made by and changes when the definition does."""
+
+    id: str
+    group: str
+    symbol: str
+    name_en: str
+    name_zh: str
+    unit: str
+    definition_en: str
+    definition_zh: str
+    formula: str
+    source: str
+    revision: int = 1
+
+    @property
+    def definition_id(self) -> str:
+        return f"{self.id}/{self.revision}"
+
+
+@cache
+def registry() -> dict[str, Quantity]:
+    """All quantities by id, in the order tables show them."""
+    entries: dict[str, Quantity] = {}
+    folder = resources.files("aneuflow") / "data" / "quantities"
+    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        for id, values in tomllib.loads(file.read_text("utf-8")).items():
+            if id in entries:
+                raise AneuflowError(f"Quantity {id} stands twice in the registry, again in {file.name}; keep one entry.")
+            entries[id] = Quantity(id=id, **values)
+    return entries
+
+
+def quantity(id: str) -> Quantity:
+    """The entry of `id`. Raises AneuflowError where there is none: a number without a definition is not written."""
+    try:
+        return registry()[id]
+    except KeyError:
+        raise AneuflowError(f"Quantity {id} is not in the registry; add it to data/quantities first.") from None

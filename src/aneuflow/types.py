@@ -1,0 +1,249 @@
+"""The plain data that pass from stage to stage. Frozen; lengths in mm, frame patient LPS, unless a name says otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+Float32Array = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int32]
+ByteArray = npt.NDArray[np.uint8]
+
+WALL_PATCH = 0
+REGION_PARENT, REGION_SAC, REGION_EXTENSION = 0, 1, 2
+LABEL_BACKGROUND, LABEL_ARTERY, LABEL_ANEURYSM = 0, 1, 2
+
+
+class Progress(Protocol):
+    """Called by long work with the fraction done in [0, 1] and a short message; may raise to stop the work."""
+
+    def __call__(self, fraction: float, message: str) -> None: ...
+
+
+def no_progress(fraction: float, message: str) -> None:
+    """The progress callback of a caller who does not want to know."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something a reader must know: a warning or an assumption, worded by the text catalogue entry `note.<code>`."""
+
+    code: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    kind: Literal["warning", "assumption", "information"] = "warning"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number with its interval; name, unit and definition stand in the quantity registry under `id`.
+
+    `low` and `high` are None where no interval has been established.
+    """
+
+    id: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A scalar image. values (nx, ny, nz) float32; affine (4, 4) maps voxel indices to LPS mm and may be oblique or sheared."""
+
+    values: Float32Array
+    affine: FloatArray
+    modality: Literal["CTA", "MRA", "3DRA", "unknown"]
+    source: str
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMap:
+    """labels (nx, ny, nz) uint8: 0 background, 1 artery, 2 aneurysm; affine as in Volume.
+
+    `soft` (same shape, float32 in [0, 1]) is the probability of lumen where the segmenter gives one.
+    """
+
+    labels: ByteArray
+    affine: FloatArray
+    method: str
+    soft: Float32Array | None = None
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """points (n, 3) float64, mm, LPS; triangles (m, 3) int32, counter-clockwise seen from outside."""
+
+    points: FloatArray
+    triangles: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Cap:
+    """A planar end of the lumen. `normal` points out of the lumen; `radius_mm` is that of the circle of equal area."""
+
+    id: int
+    role: Literal["inlet", "outlet"]
+    center_mm: FloatArray
+    normal: FloatArray
+    area_mm2: float
+    radius_mm: float
+
+
+@dataclass(frozen=True, eq=False)
+class Centerline:
+    """Points (n, 3) from the cap `start_cap` to `end_cap` with the radius (n,) of the largest inscribed sphere."""
+
+    start_cap: int
+    end_cap: int
+    points_mm: FloatArray
+    radius_mm: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Ostium:
+    """The opening between parent artery and sac, filled by triangles.
+
+    surface: the fan over the neck line; neck_line (k, 3) its closed rim, ordered; `normal` points into the sac.
+    """
+
+    surface: Surface
+    neck_line_mm: FloatArray
+    center_mm: FloatArray
+    normal: FloatArray
+    origin: Literal["automatic", "label", "plane"]
+    confidence: float
+
+
+@dataclass(frozen=True, eq=False)
+class Aneurysm:
+    """The sac and how it sits on its artery.
+
+    parent_line: centerline upstream of the neck, ending at the neck (the inflow artery); daughter_lines: those that
+    leave it, starting at the neck, the largest first. Both as they would be without the sac.
+    """
+
+    ostium: Ostium
+    kind: Literal["sidewall", "bifurcation"]
+    parent_line: Centerline
+    daughter_lines: tuple[Centerline, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class PatchedSurface:
+    """A closed surface with patch (m,) int32 per triangle: 0 wall, else cap id; region (n,) uint8 per point: 0 parent, 1 sac, 2 extension."""
+
+    surface: Surface
+    patch: IntArray
+    region: ByteArray
+
+
+@dataclass(frozen=True, eq=False)
+class LumenModel:
+    """The lumen as a watertight, capped surface, what is known of its tree, and the domain the flow is solved in.
+
+    extended: the lumen with flow extensions added; its caps (`extended_caps`) bear the ids of `caps`.
+    """
+
+    lumen: PatchedSurface
+    caps: tuple[Cap, ...]
+    centerlines: tuple[Centerline, ...]
+    aneurysm: Aneurysm | None
+    extended: PatchedSurface
+    extended_caps: tuple[Cap, ...]
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True)
+class Morphology:
+    """All shape measures of one model, and for each angle the line segments that picture it: name -> (start, end) in mm."""
+
+    measures: tuple[Measure, ...]
+    construction: Mapping[str, tuple[tuple[float, float, float], tuple[float, float, float]]]
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True)
+class Blood:
+    """Density in kg/m3 and viscosity in Pa s; `parameters` are those of the model, SI."""
+
+    density: float
+    model: Literal["newtonian", "carreau-yasuda", "casson"]
+    parameters: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Waveform:
+    """One period of flow over its mean: phase (n,) in [0, 1) ascending, ratio (n,) with mean 1 over the period, in seconds."""
+
+    name: str
+    period_s: float
+    phase: FloatArray
+    ratio: FloatArray
+
+
+@dataclass(frozen=True)
+class InletCondition:
+    """Cycle-mean flow into the lumen through the cap."""
+
+    cap_id: int
+    mean_flow_ml_s: float
+    profile: Literal["parabolic", "womersley", "plug"]
+
+
+@dataclass(frozen=True)
+class OutletCondition:
+    """A prescribed share of the inflow ("flow-split") or a fixed gauge pressure ("pressure", Pa)."""
+
+    cap_id: int
+    kind: Literal["flow-split", "pressure"]
+    flow_share: float | None = None
+    pressure: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class BoundaryConditions:
+    """What drives the flow; waveform None means steady. The notes say which of it was measured, given or assumed."""
+
+    inlets: tuple[InletCondition, ...]
+    outlets: tuple[OutletCondition, ...]
+    blood: Blood
+    waveform: Waveform | None
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeField:
+    """Cycle-mean flow on lattice nodes inside the lumen (extensions left out).
+
+    points_mm (n, 3) LPS; velocity (n, 3) m/s; pressure (n,) Pa, gauge; voxels (m, 8) int32 node indices in VTK_VOXEL order.
+    """
+
+    points_mm: FloatArray
+    velocity: Float32Array
+    pressure: Float32Array
+    voxels: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class FlowSolution:
+    """The flow in one lumen.
+
+    wall: the lumen's wall without caps; region (n,) as in PatchedSurface; wall_fields: point arrays TAWSS, WSS_mean (n, 3),
+    WSS_peak (n, 3), pressure in Pa, OSI, RRT in 1/Pa; history: time series by name, SI; numerics: what the solver chose and reached.
+    """
+
+    wall: Surface
+    region: ByteArray
+    wall_fields: Mapping[str, Float32Array]
+    volume: VolumeField
+    measures: tuple[Measure, ...]
+    history: Mapping[str, FloatArray]
+    numerics: Mapping[str, Any]
+    notes: tuple[Note, ...] = ()
