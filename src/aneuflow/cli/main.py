@@ -1,0 +1,58 @@
+"""The command line: `aneuflow COMMAND`. Parses, shows progress and errors; all work is the pipeline's."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from aneuflow import __version__
+from aneuflow.cli import assess, stages
+from aneuflow.errors import AneuflowError
+
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    help="From an angiogram of an intracranial aneurysm to its shape, its blood flow and a report. Research use only.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+assess.register(app)
+stages.register(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"aneuflow {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version and end."),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; every error a user can meet ends as one sentence and its exit code."""
+    try:
+        app()
+    except AneuflowError as error:
+        typer.echo(f"aneuflow: {error}", err=True)
+        sys.exit(error.exit_code)
+    except MemoryError:
+        typer.echo("aneuflow: Memory ran out; use a coarser --resolution or a smaller region.", err=True)
+        sys.exit(4)
+    except KeyboardInterrupt:
+        typer.echo("aneuflow: Interrupted; what was finished is kept, run the same command again to go on.", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

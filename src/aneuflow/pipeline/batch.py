@@ -1,0 +1,138 @@
+"""Many inputs one after the other, each in a process of its own, and one table of how they ended."""
+
+from __future__ import annotations
+
+import csv
+import multiprocessing
+import os
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from aneuflow.case.files import read_json
+from aneuflow.case.folder import CaseFolder
+from aneuflow.errors import AneuflowError, InputError
+from aneuflow.pipeline.run import IMPORT, assess
+from aneuflow.pipeline.settings import Tables, settings_from
+from aneuflow.pipeline.stages import STAGE_NAMES
+from aneuflow.types import Progress
+
+LIST_COLUMNS = ("input", "case", "kind", "units", "modality")
+MEASURE_FILES = ("morphology/morphology.json", "flow/hemodynamics.json")
+
+
+@dataclass(frozen=True)
+class BatchEntry:
+    """One input of a list, the name of its case, and how it is to be read where the list says so."""
+
+    path: Path
+    case: str
+    input_settings: dict[str, str]
+
+
+def read_list(path: Path) -> list[BatchEntry]:
+    """The entries of a list: a path a line, or CSV with the header input[,case][,kind][,units][,modality].
+
+    Paths are relative to the list. Raises InputError where the list is missing, empty or has unknown columns.
+    """
+    try:
+        lines = [line for line in path.read_text("utf-8-sig").splitlines() if line.strip() and not line.startswith("#")]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"List {path} cannot be read ({error}); give a text file with one input path a line.") from error
+    if not lines:
+        raise InputError(f"List {path} is empty; write one input path a line.")
+    if lines[0].split(",")[0].strip() == "input":
+        rows = list(csv.DictReader(lines, skipinitialspace=True))
+        unknown = set(rows[0] if rows else ()) - set(LIST_COLUMNS)
+        if unknown:
+            raise InputError(
+                f"List {path} has unknown column {sorted(map(str, unknown))[0]}; known: {', '.join(LIST_COLUMNS)}."
+            )
+    else:
+        rows = [{"input": line.strip()} for line in lines]
+    entries: list[BatchEntry] = []
+    taken: set[str] = set()
+    for row in rows:
+        source = path.parent / row["input"]
+        name = row.get("case") or source.name.removesuffix(".gz").rsplit(".", 1)[0]
+        unique = next(n for n in (name, *(f"{name}-{i}" for i in range(2, len(rows) + 2))) if n not in taken)
+        taken.add(unique)
+        chosen = {key: row[key] for key in ("kind", "units", "modality") if row.get(key)}
+        entries.append(BatchEntry(source, unique, chosen))
+    return entries
+
+
+def _child(entry: BatchEntry, case: Path, tables: Tables, answer: Connection) -> None:
+    try:
+        assess(entry.path, case, {**tables, "input": {**tables.get("input", {}), **entry.input_settings}})
+        answer.send((0, ""))
+    except AneuflowError as error:
+        answer.send((error.exit_code, str(error)))
+    except Exception as error:
+        answer.send((1, f"Unexpected {type(error).__name__}: {error}"))
+
+
+def _assess_apart(entry: BatchEntry, case: Path, tables: Tables) -> tuple[int, str]:
+    """Exit code and reason; a crash of native code ends the child, not the batch."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    child = context.Process(target=_child, args=(entry, case, tables, theirs))
+    child.start()
+    theirs.close()
+    try:
+        answer: tuple[int, str] = ours.recv()
+    except EOFError:
+        child.join()
+        answer = (1, f"The process ended without an answer (exit code {child.exitcode}); run the case alone to see why.")
+    except BaseException:
+        child.terminate()
+        raise
+    finally:
+        child.join()
+    return answer
+
+
+def _row(entry: BatchEntry, case: CaseFolder, code: int, reason: str, seconds: float) -> dict[str, Any]:
+    stages = case.manifest().stages if case.exists() else {}
+    times = {f"{name}_s": round(stages[name].seconds, 1) if name in stages else "" for name in (IMPORT, *STAGE_NAMES)}
+    state = "done" if code == 0 else "failed"
+    return {"case": entry.case, "state": state, "exit_code": code, "total_s": round(seconds, 1), **times, "reason": reason}
+
+
+def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    temporary.replace(path)
+
+
+def _measures(case: CaseFolder, name: str) -> list[dict[str, Any]]:
+    return [{"case": name, **entry} for file in MEASURE_FILES for entry in read_json(case.path / file)["quantities"]]
+
+
+def run_batch(entries: list[BatchEntry], folder: Path, tables: Tables, progress: Progress) -> Path:
+    """Assess every entry into folder/<case>; cases that are still valid are kept. Gives the path of the table.
+
+    folder/batch.csv has every case's state, times and reason of failure, folder/measures.csv all numbers of the cases that
+    ended well; both grow as the batch goes on.
+    """
+    settings_from(tables)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    measures: list[dict[str, Any]] = []
+    for count, entry in enumerate(entries):
+        progress(count / len(entries), f"{entry.case}, {count + 1} of {len(entries)}")
+        start = time.monotonic()
+        case = CaseFolder(folder / entry.case)
+        code, reason = _assess_apart(entry, case.path, tables)
+        rows.append(_row(entry, case, code, reason, time.monotonic() - start))
+        _write_table(folder / "batch.csv", rows)
+        if code == 0:
+            measures += _measures(case, entry.case)
+            _write_table(folder / "measures.csv", measures)
+    progress(1.0, "batch")
+    return folder / "batch.csv"

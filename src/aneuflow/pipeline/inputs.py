@@ -1,0 +1,65 @@
+"""The user's input file: what kind it is, its fingerprint, and its entry into a case."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from aneuflow.case import store
+from aneuflow.case.folder import CaseFolder, StageRecord, file_hash
+from aneuflow.errors import InputError
+from aneuflow.geometry.read_surface import read_surface
+from aneuflow.imaging import read_image, read_label_map
+from aneuflow.pipeline.settings import InputSettings
+
+SURFACE_SUFFIXES = {".stl", ".obj", ".ply", ".vtp"}
+IMPORT_VERSION = 1
+FOLDERS = {"image": "image", "mask": "segmentation", "surface": "surface"}
+
+
+def input_kind(path: Path, settings: InputSettings) -> str:
+    """image, mask or surface. Raises InputError where the file is missing or contradicts what was said of it."""
+    if not path.exists():
+        raise InputError(f"Input {path} does not exist; check the path.")
+    is_surface = path.suffix.lower() in SURFACE_SUFFIXES
+    if settings.kind == "auto":
+        return "surface" if is_surface else "image"
+    if is_surface != (settings.kind == "surface"):
+        found = "a surface" if is_surface else "no surface (STL, OBJ, PLY, VTP)"
+        raise InputError(
+            f"Input {path.name} was said to be a {settings.kind}, but by its name it is {found}; correct one of them."
+        )
+    return settings.kind
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 over a file, or over all files of a folder in the order of their hashes, so that names play no part."""
+    if path.is_file():
+        return file_hash(path)
+    hashes = sorted(file_hash(file) for file in path.rglob("*") if file.is_file())
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def describe(path: Path, settings: InputSettings) -> dict[str, Any]:
+    """What the manifest says of the input; file names may hold patients' names and are left out."""
+    return {
+        "kind": input_kind(path, settings),
+        "sha256": fingerprint(path),
+        "settings": settings.model_dump(),
+        "version": IMPORT_VERSION,
+    }
+
+
+def import_input(case: CaseFolder, path: Path, described: dict[str, Any], settings: InputSettings) -> StageRecord:
+    """Read the input, de-identified, into the case folder."""
+    kind = described["kind"]
+    folder = FOLDERS[kind]
+    with case.writing(folder) as target:
+        if kind == "surface":
+            store.write_surface(target, read_surface(path, settings.units))
+        elif kind == "mask":
+            store.write_labels(target, read_label_map(path))
+        else:
+            store.write_image(target, read_image(path, settings.modality))
+    return StageRecord("done", described["sha256"], folder, case.outputs(folder), 0.0)

@@ -1,0 +1,147 @@
+"""Runs the chain on a case: what is still valid is kept, what is not is made again, and each end is written down."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from aneuflow.case.folder import CaseFolder, Manifest, StageRecord
+from aneuflow.errors import AneuflowError, InputError
+from aneuflow.pipeline.inputs import describe, import_input
+from aneuflow.pipeline.settings import Settings, Tables, settings_from
+from aneuflow.pipeline.stages import Stage, StageRun, chain
+from aneuflow.types import Progress, no_progress
+
+IMPORT = "import"
+
+
+@dataclass(frozen=True)
+class StageEnd:
+    """How one stage of a run ended: made now ("done"), still valid from before ("kept")."""
+
+    stage: str
+    state: str
+    seconds: float
+
+
+StageProgress = Callable[[str], Progress]
+
+
+def _silent(stage: str) -> Progress:
+    return no_progress
+
+
+def assess(path: Path, case_path: Path, tables: Tables | None = None, progress: StageProgress = _silent) -> list[StageEnd]:
+    """Run the whole chain from an input file into a case folder.
+
+    tables: settings laid over those the case already has, one table a stage. Raises InputError (the folder holds another
+    input, the input is wrong), MethodError, ResourceError; each failure is also written into the case.
+    """
+    case = CaseFolder(case_path)
+    with case.locked():
+        stored = case.manifest().settings if case.exists() else {}
+        settings = settings_from(stored, tables or {})
+        described = describe(path, settings.input)
+        if case.exists():
+            _refuse_other_input(case, described)
+        start = time.monotonic()
+        kept = case.exists() and case.manifest().input == described and _is_valid(case, IMPORT, described["sha256"])
+        if not kept:
+            _import(case, path, described, settings, progress(IMPORT))
+        case.save(replace(case.manifest(), settings=_changed(settings)))
+        first = StageEnd(IMPORT, "kept" if kept else "done", time.monotonic() - start)
+        return [first, *_run_chain(case, settings, None, progress)]
+
+
+def run_stage(case_path: Path, last: str, tables: Tables | None = None, progress: StageProgress = _silent) -> list[StageEnd]:
+    """Run the chain of an existing case up to the stage `last`, with settings laid over the stored ones."""
+    case = CaseFolder(case_path)
+    case.manifest()
+    with case.locked():
+        manifest = case.manifest()
+        settings = settings_from(manifest.settings, tables or {})
+        if settings.input.model_dump() != manifest.input["settings"]:
+            raise InputError(f"How the input is read cannot change within case {case_path.name}; assess it into a new folder.")
+        if not _is_valid(case, IMPORT, manifest.input["sha256"]):
+            raise InputError(
+                f"The imported input of case {case_path.name} is damaged; run `aneuflow assess` on the original again."
+            )
+        if last not in {stage.name for stage in chain(manifest.input["kind"])}:
+            raise InputError(f"Case {case_path.name} began with a {manifest.input['kind']}, so it has no stage {last}.")
+        case.save(replace(manifest, settings=_changed(settings)))
+        return _run_chain(case, settings, last, progress)
+
+
+def _changed(settings: Settings) -> dict[str, Any]:
+    return settings.model_dump(exclude_defaults=True)
+
+
+def _refuse_other_input(case: CaseFolder, described: dict[str, Any]) -> None:
+    held = case.manifest().input
+    if (held["sha256"], held["kind"]) != (described["sha256"], described["kind"]):
+        raise InputError(
+            f"Case {case.path.name} holds another input ({held['kind']} {held['sha256'][:8]}, given: {described['kind']} "
+            f"{described['sha256'][:8]}); choose a new folder with -o."
+        )
+
+
+def _import(case: CaseFolder, path: Path, described: dict[str, Any], settings: Settings, progress: Progress) -> None:
+    start = time.monotonic()
+    progress(0.0, IMPORT)
+    record = import_input(case, path, described, settings.input)
+    progress(1.0, IMPORT)
+    stages = case.manifest().stages if case.exists() else {}
+    done = replace(record, seconds=time.monotonic() - start)
+    case.save(Manifest(input=described, settings=_changed(settings), stages={**stages, IMPORT: done}))
+
+
+def _is_valid(case: CaseFolder, name: str, key: str) -> bool:
+    record = case.manifest().stages.get(name)
+    return record is not None and record.state == "done" and record.key == key and case.outputs(record.folder) == record.outputs
+
+
+def stage_key(stage: Stage, settings: Settings, inputs: dict[str, dict[str, str]]) -> str:
+    """What a stage's result depends on, as one hash: its version, its settings and the content of what it reads."""
+    tables = {name: getattr(settings, name).model_dump(exclude=set(stage.unread)) for name in stage.tables}
+    content = json.dumps([stage.name, stage.version, tables, inputs], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _run_chain(case: CaseFolder, settings: Settings, last: str | None, progress: StageProgress) -> list[StageEnd]:
+    ends = []
+    for stage in chain(case.manifest().input["kind"]):
+        folders = {record.folder for record in case.manifest().stages.values()}
+        inputs = {folder: case.outputs(folder) for folder in stage.reads if folder in folders}
+        key = stage_key(stage, settings, inputs)
+        if _is_valid(case, stage.name, key):
+            ends.append(StageEnd(stage.name, "kept", 0.0))
+        else:
+            ends.append(_run_one(case, stage, settings, key, progress(stage.name)))
+        if stage.name == last:
+            break
+    return ends
+
+
+def _run_one(case: CaseFolder, stage: Stage, settings: Settings, key: str, progress: Progress) -> StageEnd:
+    start = time.monotonic()
+    try:
+        with case.writing(stage.folder) as target:
+            stage.run(StageRun(case, target, settings, key, progress))
+    except AneuflowError as error:
+        _record_failure(case, stage, key, time.monotonic() - start, str(error))
+        raise
+    seconds = time.monotonic() - start
+    progress(1.0, stage.name)
+    case.record(stage.name, StageRecord("done", key, stage.folder, case.outputs(stage.folder), seconds))
+    return StageEnd(stage.name, "done", seconds)
+
+
+def _record_failure(case: CaseFolder, stage: Stage, key: str, seconds: float, reason: str) -> None:
+    previous = case.manifest().stages.get(stage.name)
+    outputs = previous.outputs if previous else {}
+    case.record(stage.name, StageRecord("failed", key, stage.folder, outputs, seconds, reason))

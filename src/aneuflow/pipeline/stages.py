@@ -1,0 +1,116 @@
+"""The chain: which stage reads what, in which order, and where its result goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from aneuflow.boundary import set_boundary
+from aneuflow.case import store
+from aneuflow.case.checkpoint import CheckpointFile
+from aneuflow.case.folder import CaseFolder
+from aneuflow.flow.solve import simulate
+from aneuflow.geometry.model import build_model
+from aneuflow.morphology import measure
+from aneuflow.pipeline.documents import report_content
+from aneuflow.pipeline.settings import Settings
+from aneuflow.report import build_report
+from aneuflow.segmentation import segment
+from aneuflow.types import LabelMap, Progress, Surface
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """One run of one stage: what it reads from, the fresh folder it writes to, and the key its result will have."""
+
+    case: CaseFolder
+    target: Path
+    settings: Settings
+    key: str
+    progress: Progress
+
+    def folder(self, name: str) -> Path:
+        return self.case.stage_folder(name)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`reads` are folders of earlier stages (those a case lacks are left out), `tables` the settings that change its result.
+
+    `unread` are settings without influence on the result. Raise `version` when the same inputs give another result.
+    """
+
+    name: str
+    folder: str
+    version: int
+    reads: tuple[str, ...]
+    tables: tuple[str, ...]
+    run: Callable[[StageRun], None]
+    unread: frozenset[str] = frozenset()
+
+
+def _segment(run: StageRun) -> None:
+    volume = store.read_image(run.folder("image"))
+    store.write_labels(run.target, segment(volume, run.settings.segment, run.progress))
+
+
+def _model(run: StageRun) -> None:
+    source: LabelMap | Surface
+    if run.folder("surface").exists():
+        source = store.read_surface(run.folder("surface"))
+    else:
+        source = store.read_labels(run.folder("segmentation"))
+    store.write_model(run.target, build_model(source, run.settings.model, run.progress))
+
+
+def _measure(run: StageRun) -> None:
+    model = store.read_model(run.folder("model"))
+    store.write_morphology(run.target, measure(model, run.settings.measure, run.progress))
+
+
+def _boundary(run: StageRun) -> None:
+    model = store.read_model(run.folder("model"))
+    settings = run.settings
+    store.write_boundary(run.target, set_boundary(model, settings.boundary, settings.simulate.steady))
+
+
+def _simulate(run: StageRun) -> None:
+    model = store.read_model(run.folder("model"))
+    boundary = store.read_boundary(run.folder("boundary"))
+    checkpoint = CheckpointFile(run.case.checkpoint_folder, run.key)
+    store.write_flow(run.target, simulate(model, boundary, run.settings.simulate, run.progress, checkpoint))
+    checkpoint.remove()
+
+
+def _report(run: StageRun) -> None:
+    run.progress(0.0, "report")
+    report = build_report(report_content(run.case, run.settings), run.settings.report.language)
+    (run.target / "report.html").write_text(report.html, "utf-8")
+    if report.pdf is not None:
+        (run.target / "report.pdf").write_bytes(report.pdf)
+    store.write_notes(run.target / "report.json", report.notes)
+
+
+SEGMENT = Stage("segment", "segmentation", 1, ("image",), ("segment",), _segment)
+MODEL = Stage("model", "model", 1, ("surface", "segmentation"), ("model",), _model)
+MEASURE = Stage("measure", "morphology", 1, ("model",), ("measure",), _measure)
+BOUNDARY = Stage("boundary", "boundary", 1, ("model",), ("boundary", "simulate"), _boundary)
+SIMULATE = Stage("simulate", "flow", 1, ("model", "boundary"), ("simulate",), _simulate, frozenset({"threads"}))
+REPORT = Stage(
+    "report",
+    "report",
+    1,
+    ("image", "surface", "segmentation", "model", "morphology", "boundary", "flow"),
+    ("report",),
+    _report,
+)
+
+FROM_IMAGE = (SEGMENT, MODEL, MEASURE, BOUNDARY, SIMULATE, REPORT)
+FROM_LUMEN = FROM_IMAGE[1:]
+STAGE_NAMES = tuple(stage.name for stage in FROM_IMAGE)
+
+
+def chain(input_kind: str) -> tuple[Stage, ...]:
+    """The stages a case goes through, by the kind of its input: image, mask or surface."""
+    return FROM_IMAGE if input_kind == "image" else FROM_LUMEN
