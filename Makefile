@@ -1,0 +1,60 @@
+# make demo: install and assess the bundled case. make test: the suite. make help: the rest.
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+CASE ?= demo-case
+EXAMPLE := examples/aneumo-case4
+CORE := pyproject.toml $(wildcard core/*)
+SLICE ?= 0/1
+
+.PHONY: help demo test test-all test-slow lint format docs sanitize clean
+help:
+	@echo "make demo      install, assess the bundled case, say where the report is"
+	@echo "make test      install what the tests need and run the suite (under 15 minutes on 2 cores)"
+	@echo "make test-all  the suite with the slow tests on real data; make test-slow SLICE=0/4 runs a quarter of those"
+	@echo "make lint      ruff, mypy, import layers, clang-format"
+	@echo "make docs      write the generated pages of docs/ again"
+	@echo "make sanitize  the C++ core under address and undefined-behavior sanitizers"
+
+demo: $(VENV)/.installed
+	$(BIN)/aneuflow assess $(EXAMPLE)/lumen.nii.gz --settings $(EXAMPLE)/settings.toml -o $(CASE)
+
+test: $(VENV)/.installed-dev lint
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/.installed-dev lint
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m slow --slice $(SLICE)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/clang-format --dry-run -Werror core/*.cpp core/*.hpp
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i core/*.cpp core/*.hpp
+
+docs: $(VENV)/.installed
+	$(BIN)/python docs/generate.py
+
+$(VENV)/bin/python:
+	@python=$$(scripts/find-python) && echo "Python: $$python" && "$$python" -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade pip
+
+$(VENV)/.installed: $(VENV)/bin/python $(CORE)
+	@scripts/check-libraries
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build $(CASE)
