@@ -1,4 +1,4 @@
-"""Where the tests find the real data that are too large or not free enough to stand in the repository."""
+"""Where the tests find the real data that are too large or not free enough to stand in the repository, and test slices."""
 
 from __future__ import annotations
 
@@ -16,3 +16,17 @@ def shared_data(relative: str) -> Path:
     if not path.exists():
         pytest.skip(f"{relative} is not under {SHARED_DATA}; set ANEUFLOW_SHARED_DATA to the data folder")
     return path
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slice", default="0/1", help="I/N: run each N-th test, starting with number I")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    marked = config.getoption("markexpr")
+    first, step = (int(part) for part in config.getoption("--slice").split("/"))
+    chosen = [item for item in items if marked != "slow" or item.get_closest_marker("slow")]
+    keep = set(map(id, chosen[first::step]))
+    if step > 1:
+        config.hook.pytest_deselected(items=[item for item in items if id(item) not in keep])
+        items[:] = [item for item in items if id(item) in keep]

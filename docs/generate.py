@@ -1,0 +1,60 @@
+"""Writes the pages of docs/ that are made from code: quantities.md from the registry, settings.md from the settings models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from aneuflow.pipeline.settings import Settings
+from aneuflow.quantities import registry
+
+DOCS = Path(__file__).parent
+
+
+def _cell(text: object) -> str:
+    return " ".join(str(text).split()).replace("|", "\\|")
+
+
+def quantities_page() -> str:
+    """The table of all quantities, one section a group."""
+    lines = ["# Quantities", "", "Made from the registry (`src/aneuflow/data/quantities`) by `make docs`; do not edit here."]
+    groups: dict[str, list[str]] = {}
+    for entry in registry().values():
+        cells = (
+            f"`{entry.id}`",
+            entry.symbol,
+            f"{entry.name_en}<br>{entry.name_zh}",
+            entry.unit,
+            f"{entry.definition_en}<br>{entry.definition_zh}",
+            entry.formula,
+            entry.source,
+            entry.definition_id,
+        )
+        groups.setdefault(entry.group, []).append("| " + " | ".join(map(_cell, cells)) + " |")
+    for group, rows in groups.items():
+        head = "| id | symbol | name | unit | definition | formula | source | definition id |"
+        lines += ["", f"## {group}", "", head, "|---" * 8 + "|", *rows]
+    return "\n".join(lines) + "\n"
+
+
+def settings_page() -> str:
+    """The table of all settings, one section a table of the TOML file."""
+    lines = ["# Settings", "", "Made from the settings models by `make docs`. Each section is a table of the TOML file of `--settings`."]
+    for name, table in Settings.model_fields.items():
+        model = table.annotation
+        assert isinstance(model, type) and issubclass(model, BaseModel)
+        lines += ["", f"## [{name}]", "", "| setting | default | allowed | what it is |", "|---|---|---|---|"]
+        schema = model.model_json_schema()["properties"]
+        for field, entry in model.model_fields.items():
+            bounds = {"minimum": ">=", "maximum": "<=", "exclusiveMinimum": ">", "exclusiveMaximum": "<"}
+            limits = [f"{sign} {schema[field][key]}" for key, sign in bounds.items() if key in schema[field]]
+            allowed = ", ".join([*map(str, schema[field].get("enum", [])), *limits])
+            default = entry.default if entry.default is not None else "automatic"
+            lines.append(f"| `{field}` | {_cell(default)} | {_cell(allowed)} | {_cell(entry.description)} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    (DOCS / "quantities.md").write_text(quantities_page(), "utf-8")
+    (DOCS / "settings.md").write_text(settings_page(), "utf-8")
