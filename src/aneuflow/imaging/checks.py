@@ -32,22 +32,18 @@ def check_shape(shape: Sequence[int], where: str) -> None:
             "give the whole volume, not one slice of it."
         )
     if np.prod(sides[:3], dtype=float) > MAX_VOXELS:
-        raise InputError(
-            f"{where} claims {text} voxels, over the limit of {MAX_VOXELS:.0e}; crop it, or its header is damaged."
-        )
+        raise InputError(f"{where} claims {text} voxels, over the limit of {MAX_VOXELS:.0e}; crop it or mend its header.")
 
 
 def check_affine(affine: FloatArray, where: str) -> None:
-    """Raises InputError unless `affine` (4, 4) gives every voxel a position: finite, spacing in range, three independent axes."""
+    """Raises InputError unless `affine` (4, 4) gives every voxel a position: spacing in range, three independent axes."""
     if not np.isfinite(affine).all():
         raise InputError(f"{where} holds positions that are not numbers in its header; export it again from its source.")
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     low, high = SPACING_RANGE_MM
     if (spacing < low).any() or (spacing > high).any():
         text = " x ".join(f"{s:.4g}" for s in spacing)
-        raise InputError(
-            f"{where} has a voxel spacing of {text} mm, outside {low} to {high:g} mm; correct the spacing in its header."
-        )
+        raise InputError(f"{where} has a voxel spacing of {text} mm, outside {low} to {high:g} mm; correct its header.")
     # The volume of the unit cell of the axes' directions; a gantry tilt of 30 degrees leaves 0.87.
     if abs(np.linalg.det(affine[:3, :3] / spacing)) < 0.2:
         raise InputError(f"{where} has axes that are not independent of each other; its orientation in the header is damaged.")
@@ -56,9 +52,7 @@ def check_affine(affine: FloatArray, where: str) -> None:
 def check_values(values: npt.NDArray[np.generic], where: str) -> Float32Array:
     """The voxels as contiguous float32. Raises InputError where one is not finite, or all are equal."""
     if not np.issubdtype(values.dtype, np.number) or np.iscomplexobj(values):
-        raise InputError(
-            f"{where} stores voxels of type {values.dtype}, not one grey value each; convert it to a grey-value image."
-        )
+        raise InputError(f"{where} stores voxels of type {values.dtype}, not grey values; convert it to a grey-value image.")
     with np.errstate(over="ignore", invalid="ignore"):
         result: Float32Array = np.ascontiguousarray(values, dtype=np.float32)
     bad = int(result.size - np.count_nonzero(np.isfinite(result)))

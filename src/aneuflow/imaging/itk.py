@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +19,13 @@ _HEADER_BYTES = 100_000
 def read_itk(path: Path, where: str) -> tuple[npt.NDArray[np.generic], FloatArray]:
     """Voxels (nx, ny, nz) as stored and affine (4, 4) to LPS mm. Raises InputError as `read_nifti` does."""
     _check_header_spacing(path, where)
-    reader = sitk.ImageFileReader()
+    reader: Any = sitk.ImageFileReader()  # type: ignore[no-untyped-call]
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
         shape, components = reader.GetSize(), reader.GetNumberOfComponents()
     except Exception as error:  # SimpleITK wraps every failure in RuntimeError; a damaged text header also breaks its decoding
-        raise InputError(
-            f"{where} is not a readable {_kind(path)} file: its header is damaged or cut off; export it again."
-        ) from error
+        raise InputError(f"{where} is not a readable MetaImage or NRRD file; export it again.") from error
     if components != 1:
         raise InputError(f"{where} stores {components} values in each voxel (colors or vectors); give one grey-value volume.")
     check_shape(shape, where)
@@ -35,9 +34,7 @@ def read_itk(path: Path, where: str) -> tuple[npt.NDArray[np.generic], FloatArra
     except MemoryError as error:
         raise ResourceError(f"{where} does not fit in memory; crop it to the head's arteries.") from error
     except Exception as error:
-        raise InputError(
-            f"{where} is cut off or damaged: fewer voxels than its header says; copy or export it again."
-        ) from error
+        raise InputError(f"{where} is cut off or damaged, its voxels cannot be read; export it again.") from error
     if image.GetDimension() == 4:
         image = image[:, :, :, 0]
     affine = np.eye(4)
@@ -57,7 +54,3 @@ def _check_header_spacing(path: Path, where: str) -> None:
             continue
         if any(number in value.split() for number in ("0", "0.0", "-0", "0.", "nan", "-nan", "inf")):
             raise InputError(f"{where} has a voxel spacing of {value.strip()} in its header; set the true spacing.")
-
-
-def _kind(path: Path) -> str:
-    return "NRRD" if path.suffix.lower() in {".nrrd", ".nhdr"} else "MetaImage"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -21,13 +22,13 @@ def read_nifti(path: Path, where: str) -> tuple[npt.NDArray[np.generic], FloatAr
     Raises InputError for a damaged file, colors, a wrong number of dimensions, a zero spacing.
     """
     try:
-        image = nib.load(path)
+        image: Any = nib.load(path)
         header, shape = image.header, image.shape
         stored = header.get_data_dtype()
         units = header.get_xyzt_units()[0]
         oriented = bool(header["sform_code"] or header["qform_code"])
-        zooms = np.asarray(header.get_zooms()[:3], dtype=float)
-        affine = np.asarray(image.affine, dtype=float)
+        zooms = np.asarray(header.get_zooms()[:3], dtype=np.float64)
+        affine = np.asarray(image.affine, dtype=np.float64)
     except Exception as error:  # nibabel raises a dozen kinds for a damaged header
         raise InputError(f"{where} is not a readable NIfTI file: its header is damaged or cut off; export it again.") from error
     if stored.fields or np.issubdtype(stored, np.complexfloating):
@@ -43,8 +44,6 @@ def read_nifti(path: Path, where: str) -> tuple[npt.NDArray[np.generic], FloatAr
     except MemoryError as error:
         raise ResourceError(f"{where} does not fit in memory; crop it to the head's arteries.") from error
     except Exception as error:
-        raise InputError(
-            f"{where} is cut off or damaged: fewer voxels than its header says; copy or export it again."
-        ) from error
+        raise InputError(f"{where} is cut off or damaged, its voxels cannot be read; export it again.") from error
     notes = () if oriented else (Note("orientation_unknown", {}, "assumption"),)
     return values, affine, notes

@@ -14,11 +14,11 @@ ZEROED_SHARE = 0.5
 
 
 def quality_notes(values: Float32Array, affine: FloatArray) -> tuple[Note, ...]:
-    """Notes on voxel size, anisotropy, field of view and a background that was removed. values (nx, ny, nz), affine to LPS mm."""
+    """Notes on voxel size, anisotropy, field of view and a removed background. values (nx, ny, nz), affine to LPS mm."""
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     extent = spacing * values.shape
     notes = []
-    if spacing.max() > COARSE_MM:
+    if spacing.max() > COARSE_MM + 1e-3:
         notes.append(Note("coarse_voxels", {"spacing_mm": float(spacing.max()), "limit_mm": COARSE_MM}))
     if spacing.max() / spacing.min() > ANISOTROPY_LIMIT:
         notes.append(Note("anisotropic_voxels", {"ratio": float(spacing.max() / spacing.min())}))

@@ -62,9 +62,7 @@ def _to_labels(values: npt.NDArray[np.float32], artery: tuple[int, ...], aneurys
     found = np.unique(values)
     if not (found == np.round(found)).all():
         share = float(np.mean(values != np.round(values)))
-        raise InputError(
-            f"{where} is not a label map: {100 * share:.2g} % of its values are not whole numbers; give a mask, not an image."
-        )
+        raise InputError(f"{where} is not a label map: {100 * share:.1f} % of its values are not whole numbers; give a mask.")
     unknown = [int(value) for value in found if value != 0 and value not in (*artery, *aneurysm)]
     if unknown:
         text = ", ".join(map(str, unknown[:15])) + (", ..." if len(unknown) > 15 else "")
@@ -76,9 +74,7 @@ def _to_labels(values: npt.NDArray[np.float32], artery: tuple[int, ...], aneurys
     labels[np.isin(values, artery)] = LABEL_ARTERY
     labels[np.isin(values, aneurysm)] = LABEL_ANEURYSM
     if LABEL_ARTERY not in labels:
-        raise InputError(
-            f"{where} has no voxel with the artery's label {', '.join(map(str, artery))}; label the parent artery as well."
-        )
+        raise InputError(f"{where} has no voxel of the label {', '.join(map(str, artery))}; label the parent artery as well.")
     return labels
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from scipy.ndimage import affine_transform
 
@@ -9,7 +11,7 @@ from aneuflow.types import Float32Array, FloatArray
 
 
 def resample_isotropic(
-    values: Float32Array, affine: FloatArray, spacing_mm: float, order: int = 1
+    values: Float32Array, affine: FloatArray, spacing_mm: float, order: Literal[0, 1, 2, 3] = 1
 ) -> tuple[Float32Array, FloatArray]:
     """`values` (nx, ny, nz) on a grid of cubic voxels: new values (float32) and their affine (4, 4) to LPS mm.
 
@@ -27,6 +29,12 @@ def resample_isotropic(
     new[:3, 3] = axes @ low
     to_old = np.linalg.inv(affine) @ new
     result = affine_transform(
-        values, to_old[:3, :3], to_old[:3, 3], output_shape=tuple(shape), order=order, mode="constant", cval=float(values.min())
+        values,
+        to_old[:3, :3],
+        to_old[:3, 3],
+        output_shape=tuple(int(n) for n in shape),
+        order=order,
+        mode="constant",
+        cval=float(values.min()),
     )
     return result.astype(np.float32, copy=False), new
