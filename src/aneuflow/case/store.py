@@ -1,7 +1,8 @@
-"""Each stage's result as files of the case folder, and back. The file names are those others may rely on (docs/case-folder.md)."""
+"""Each stage's result as files of the case folder and back; docs/case-folder.md lists the names others rely on."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -150,7 +151,7 @@ def _write_centerlines(path: Path, model: LumenModel) -> None:
     write_polydata(
         path,
         np.concatenate([line.points_mm for _, line in lines]),
-        lines=[np.arange(start, stop) for start, stop in zip(starts[:-1], starts[1:], strict=True)],
+        lines=[np.arange(start, stop) for start, stop in itertools.pairwise(starts)],
         point_arrays={"radius_mm": np.concatenate([line.radius_mm for _, line in lines])},
         cell_arrays={
             "kind": np.array([kind for kind, _ in lines], np.int32),
