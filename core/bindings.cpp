@@ -1,0 +1,149 @@
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "lattice.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+using namespace aneuflow;
+
+namespace {
+
+template <class T>
+using Array = nb::ndarray<nb::numpy, const T, nb::c_contig, nb::device::cpu>;
+
+template <class T>
+nb::ndarray<nb::numpy, T> give(std::vector<T>&& values, std::vector<std::size_t> shape) {
+    auto* kept = new std::vector<T>(std::move(values));
+    nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
+    return nb::ndarray<nb::numpy, T>(kept->data(), shape.size(), shape.data(), owner);
+}
+
+void require(bool holds, const char* message) {
+    if (!holds) throw std::invalid_argument(message);
+}
+
+nb::tuple cross(Array<double> points, Array<std::int32_t> triangles, std::vector<int> shape, int threads) {
+    require(points.ndim() == 2 && points.shape(1) == 3 && triangles.ndim() == 2 && triangles.shape(1) == 3 && shape.size() == 3,
+            "points and triangles must be (n, 3), shape three numbers");
+    Crossings c;
+    {
+        nb::gil_scoped_release release;
+        c = cross_surface(static_cast<int>(points.shape(0)), points.data(), static_cast<int>(triangles.shape(0)),
+                          triangles.data(), shape.data(), threads);
+    }
+    const std::size_t n = c.cells.size() / 3, links = c.link_cell.size();
+    return nb::make_tuple(give(std::move(c.cells), {n, 3}), give(std::move(c.neighbors), {18, n}),
+                          give(std::move(c.link_cell), {links}), give(std::move(c.link_direction), {links}),
+                          give(std::move(c.link_triangle), {links}), give(std::move(c.link_distance), {links}));
+}
+
+}  // namespace
+
+NB_MODULE(_core, m) {
+    m.doc() = "Sparse lattice-Boltzmann kernel.";
+    m.def("cross_surface", &cross, "points"_a, "triangles"_a, "shape"_a, "threads"_a);
+    nb::class_<Lattice>(m, "Lattice")
+        .def(
+            "__init__",
+            [](Lattice* self, Array<std::int32_t> neighbors) {
+                require(neighbors.ndim() == 2 && neighbors.shape(0) == 18, "neighbors must be (18, n)");
+                require(neighbors.shape(1) < (1u << 31) / 19 - kBlock, "too many cells for 32-bit slots");
+                new (self) Lattice(static_cast<int>(neighbors.shape(1)), neighbors.data());
+            },
+            "neighbors"_a)
+        .def_prop_ro("cells", &Lattice::cells)
+        .def(
+            "set_walls",
+            [](Lattice& self, Array<std::int32_t> cell, Array<std::int32_t> direction, Array<float> coefficients) {
+                require(coefficients.size() == 3 * cell.size() && direction.size() == cell.size(), "one row for each link");
+                self.set_walls(static_cast<int>(cell.size()), cell.data(), direction.data(), coefficients.data());
+            },
+            "cell"_a, "direction"_a, "coefficients"_a)
+        .def(
+            "add_inlet",
+            [](Lattice& self, Array<std::int32_t> cell, Array<std::int32_t> direction, Array<float> gain) {
+                require(gain.ndim() == 2 && gain.shape(1) == cell.size() && direction.size() == cell.size(), "gain must be (rows, links)");
+                self.add_inlet(static_cast<int>(cell.size()), cell.data(), direction.data(), static_cast<int>(gain.shape(0)),
+                               gain.data());
+            },
+            "cell"_a, "direction"_a, "gain"_a)
+        .def(
+            "add_outlet",
+            [](Lattice& self, Array<std::int32_t> cell, Array<std::int32_t> direction, Array<float> normal, float share,
+               float density, float impedance, float integral) {
+                require(normal.size() == 3 && direction.size() == cell.size(), "one direction for each link");
+                self.add_outlet(static_cast<int>(cell.size()), cell.data(), direction.data(), normal.data(), share, density,
+                                impedance, integral);
+            },
+            "cell"_a, "direction"_a, "normal"_a, "share"_a, "density"_a, "impedance"_a, "integral"_a)
+        .def(
+            "set_newtonian",
+            [](Lattice& self, float tau) {
+                self.relaxation_table.clear();
+                self.relaxation = {};
+                self.relaxation.keep = 1.0f - 1.0f / tau;
+            },
+            "tau"_a)
+        .def(
+            "set_relaxation_table",
+            [](Lattice& self, Array<float> keep, int first_bits, int shift) {
+                self.relaxation_table.assign(keep.data(), keep.data() + keep.size());
+                self.relaxation = {0.0f, nullptr, static_cast<int>(keep.size()), first_bits, shift};
+            },
+            "keep"_a, "first_bits"_a, "shift"_a)
+        .def(
+            "run",
+            [](Lattice& self, int pairs, double amplitude, double amplitude_end, double phase, double phase_step, int threads) {
+                const double range[2] = {amplitude, amplitude_end}, time[2] = {phase, phase_step};
+                nb::gil_scoped_release release;
+                self.run(pairs, range, time, threads);
+            },
+            "pairs"_a, "amplitude"_a, "amplitude_end"_a, "phase"_a, "phase_step"_a, "threads"_a)
+        .def(
+            "fields",
+            [](const Lattice& self, int threads) {
+                std::vector<float> out(10 * static_cast<std::size_t>(self.cells()));
+                self.fields(out.data(), threads);
+                return give(std::move(out), {10, static_cast<std::size_t>(self.cells())});
+            },
+            "threads"_a)
+        .def("peak_speed", &Lattice::peak_speed, "threads"_a)
+        .def("exchange", [](const Lattice& self) { return give(std::vector<float>(self.exchange), {self.exchange.size()}); })
+        .def("inlet_flow", [](const Lattice& self) { return self.inlet_flow; })
+        .def("outlet_flow", [](const Lattice& self) { return self.outlet_flow; })
+        .def_prop_rw(
+            "outlet_density",
+            [](const Lattice& self) {
+                std::vector<float> out;
+                for (const Outlet& outlet : self.outlets) out.insert(out.end(), {outlet.density, outlet.offset});
+                return out;
+            },
+            [](Lattice& self, const std::vector<float>& values) {
+                require(values.size() == 2 * self.outlets.size(), "density and offset of each outlet");
+                for (std::size_t k = 0; k < self.outlets.size(); ++k) {
+                    self.outlets[k].density = values[2 * k];
+                    self.outlets[k].offset = values[2 * k + 1];
+                }
+            },
+            "Density (the integral part included) and proportional offset of each outlet, in turn.")
+        .def_prop_rw(
+            "populations",
+            [](const Lattice& self) {
+                const std::size_t n = self.cells(), stride = self.stride();
+                std::vector<float> out(kDirections * n);
+                for (int i = 0; i < kDirections; ++i)
+                    std::copy_n(self.populations.data() + i * stride, n, out.data() + i * n);
+                return give(std::move(out), {kDirections, n});
+            },
+            [](Lattice& self, Array<float> values) {
+                const std::size_t n = self.cells(), stride = self.stride();
+                require(values.size() == kDirections * n, "populations must be (19, cells)");
+                for (int i = 0; i < kDirections; ++i)
+                    std::copy_n(values.data() + i * n, n, self.populations.data() + i * stride);
+            });
+}

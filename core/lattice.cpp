@@ -1,0 +1,223 @@
+#include "lattice.hpp"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace aneuflow {
+namespace {
+
+Step best_step() {
+#ifdef ANEUFLOW_HAS_WIDE
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd"))
+        return step_wide();
+#endif
+    return step_baseline();
+}
+
+}  // namespace
+
+Lattice::Lattice(int cells, const std::int32_t* neighbors) : step_(best_step()) {
+    const int blocks = (cells + kBlock - 1) / kBlock;
+    const std::size_t stride = static_cast<std::size_t>(blocks) * kBlock;
+    populations.assign(kDirections * stride, 0.0f);
+    slot_.resize((kDirections - 1) * stride);
+    dense_.assign(blocks, 0u);
+    for (int i = 1; i < kDirections; ++i) {
+        std::int32_t* slot = slot_.data() + (i - 1) * stride;
+        for (std::size_t x = 0; x < stride; ++x) {
+            const int y = x < static_cast<std::size_t>(cells) ? neighbors[static_cast<std::size_t>(i - 1) * cells + x] : -1;
+            slot[x] = static_cast<std::int32_t>(y >= 0 ? i * stride + y : opposite(i) * stride + x);
+        }
+        for (int block = 0; block < blocks; ++block) {
+            bool consecutive = true;
+            for (int l = 1; l < kBlock; ++l) consecutive &= slot[block * kBlock + l] == slot[block * kBlock] + l;
+            if (consecutive) dense_[block] |= 1u << (i - 1);
+        }
+    }
+    cells_ = {cells, static_cast<int>(stride), populations.data(), slot_.data(), dense_.data()};
+}
+
+int Lattice::neighbor(int direction, int cell) const {
+    const std::size_t stride = cells_.stride;
+    const std::size_t slot = slot_[(direction - 1) * stride + cell];
+    return slot / stride == static_cast<std::size_t>(direction) ? static_cast<int>(slot % stride) : -1;
+}
+
+void Lattice::set_walls(int count, const std::int32_t* cell, const std::int32_t* direction, const float* coefficients) {
+    walls_ = {};
+    const std::size_t stride = cells_.stride;
+    for (int k = 0; k < count; ++k) {
+        const int i = direction[k], x = cell[k], behind = neighbor(opposite(i), x);
+        const auto back = static_cast<std::int32_t>(opposite(i) * stride + x);
+        walls_.back.push_back(back);
+        walls_.here.push_back(static_cast<std::int32_t>(i * stride + x));
+        walls_.behind.push_back(behind < 0 ? back : static_cast<std::int32_t>(opposite(i) * stride + behind));
+        walls_.a.push_back(behind < 0 ? 1.0f : coefficients[3 * k]);
+        walls_.b.push_back(behind < 0 ? 0.0f : coefficients[3 * k + 1]);
+        walls_.c.push_back(behind < 0 ? 0.0f : coefficients[3 * k + 2]);
+    }
+    exchange.assign(count, 0.0f);
+}
+
+void Lattice::add_inlet(int links, const std::int32_t* cell, const std::int32_t* direction, int rows, const float* gain) {
+    Inlet inlet;
+    inlet.rows = rows;
+    inlet.gain.assign(gain, gain + static_cast<std::size_t>(rows) * links);
+    for (int k = 0; k < links; ++k) inlet.back.push_back(opposite(direction[k]) * cells_.stride + cell[k]);
+    inlets_.push_back(inlet);
+    inlet_flow.push_back(0.0);
+    inlet_sum_.push_back(0.0);
+}
+
+void Lattice::add_outlet(int links, const std::int32_t* cell, const std::int32_t* direction, const float* normal, float share,
+                         float density, float impedance, float integral) {
+    Outlet outlet;
+    outlet.cell.assign(cell, cell + links);
+    outlet.direction.assign(direction, direction + links);
+    std::copy(normal, normal + 3, outlet.normal);
+    outlet.share = share;
+    outlet.density = density;
+    outlet.impedance = impedance;
+    outlet.integral = integral;
+    outlets.push_back(outlet);
+    outlet_flow.push_back(0.0);
+    outlet_sum_.push_back(0.0);
+}
+
+void Lattice::pass_walls(bool swapped, bool record) {
+    float* f = cells_.f;
+    const int count = static_cast<int>(walls_.back.size());
+    const std::int32_t* arrived = swapped ? walls_.behind.data() : walls_.here.data();
+    const std::int32_t* returned = swapped ? walls_.here.data() : walls_.behind.data();
+#pragma omp for schedule(static)
+    for (int k = 0; k < count; ++k) {
+        const float left = f[walls_.back[k]];
+        const float back = walls_.a[k] * left + walls_.b[k] * f[arrived[k]] + walls_.c[k] * f[returned[k]];
+        f[walls_.back[k]] = back;
+        if (record) exchange[k] = left + back;
+    }
+}
+
+double Lattice::pass_inlet(const Inlet& inlet, double amplitude, double phase) {
+    float* f = cells_.f;
+    const std::size_t links = inlet.back.size();
+    const double at = (phase - std::floor(phase)) * inlet.rows;
+    const int row = std::min(static_cast<int>(at), inlet.rows - 1);
+    const float* first = inlet.gain.data() + row * links;
+    const float* second = inlet.gain.data() + ((row + 1) % inlet.rows) * links;
+    const float part = static_cast<float>(at - row), scale = static_cast<float>(amplitude);
+    double flow = 0.0;
+    for (std::size_t k = 0; k < links; ++k) {
+        const float added = scale * (first[k] + part * (second[k] - first[k]));
+        f[inlet.back[k]] += added;
+        flow += added;
+    }
+    return flow;
+}
+
+// What comes back from an outlet is the equilibrium at the outlet's pressure and the cell's own velocity. Backflow control: a
+// velocity into the lattice is not carried in (its normal part is taken out), which leaves fluid to be drawn in from rest.
+double Lattice::pass_outlet(Outlet& outlet, bool swapped) {
+    float* f = cells_.f;
+    const std::size_t stride = cells_.stride;
+    const float density = outlet.density + outlet.offset;
+    const std::size_t links = outlet.cell.size();
+    double flow = 0.0;
+    for (std::size_t k = 0; k < links;) {
+        const int x = outlet.cell[k];
+        float j[3] = {0, 0, 0};
+        for (int i = 1; i < kDirections; ++i) {
+            const float left = f[swapped ? opposite(i) * stride + x : slot_[(i - 1) * stride + x]];
+            for (int a = 0; a < 3; ++a) j[a] += kVelocity[i][a] * left;
+        }
+        const float* n = outlet.normal;
+        const float outward = j[0] * n[0] + j[1] * n[1] + j[2] * n[2];
+        for (int a = 0; a < 3; ++a) j[a] -= std::min(outward, 0.0f) * n[a];
+        for (; k < links && outlet.cell[k] == x; ++k) {
+            const int back = opposite(outlet.direction[k]);
+            float& slot = f[back * stride + x];
+            const float value = equilibrium(back, density, j[0], j[1], j[2]);
+            flow += slot - value;
+            slot = value;
+        }
+    }
+    return flow;
+}
+
+void Lattice::pass(bool swapped, double amplitude, double phase, bool record) {
+    const int outlet_count = static_cast<int>(outlets.size()), inlet_count = static_cast<int>(inlets_.size());
+#pragma omp single
+    {
+        inflow_now_ = 0.0;
+        for (int k = 0; k < inlet_count; ++k) {
+            const double flow = pass_inlet(inlets_[k], amplitude, phase);
+            inlet_sum_[k] += flow;
+            inflow_now_ += flow;
+        }
+    }
+    // Outlets before walls: they read all that leaves a cell, and the wall pass overwrites some of it.
+#pragma omp for schedule(dynamic, 1)
+    for (int k = 0; k < outlet_count; ++k) {
+        Outlet& outlet = outlets[k];
+        const double flow = pass_outlet(outlet, swapped);
+        outlet_sum_[k] += flow;
+        if (outlet.share >= 0.0f) {
+            const double excess = flow - outlet.share * inflow_now_;
+            outlet.density += static_cast<float>(outlet.integral * excess);
+            outlet.offset = static_cast<float>(outlet.impedance * excess);
+        }
+    }
+    pass_walls(swapped, record);
+}
+
+void Lattice::run(int pairs, const double amplitude[2], const double phase[2], int threads) {
+    std::fill(inlet_sum_.begin(), inlet_sum_.end(), 0.0);
+    std::fill(outlet_sum_.begin(), outlet_sum_.end(), 0.0);
+    cells_.f = populations.data();
+    relaxation.table = relaxation_table.empty() ? nullptr : relaxation_table.data();
+    const int blocks = cells_.stride / kBlock, steps = 2 * pairs;
+#pragma omp parallel num_threads(threads)
+    {
+        const int rank = omp_get_thread_num(), team = omp_get_num_threads();
+        const int first = static_cast<int>(static_cast<std::int64_t>(blocks) * rank / team);
+        const int end = static_cast<int>(static_cast<std::int64_t>(blocks) * (rank + 1) / team);
+        for (int step = 0; step < steps; ++step) {
+            const bool natural = step % 2 == 0;
+            (natural ? step_.even : step_.odd)(cells_, relaxation, first, end);
+#pragma omp barrier
+            const double now = amplitude[0] + (amplitude[1] - amplitude[0]) * (step + 1) / steps;
+            pass(natural, now, phase[0] + phase[1] * (step + 1), step + 1 == steps);
+        }
+    }
+    for (std::size_t k = 0; k < inlets_.size(); ++k) inlet_flow[k] = inlet_sum_[k] / steps;
+    for (std::size_t k = 0; k < outlets.size(); ++k) outlet_flow[k] = outlet_sum_[k] / steps;
+}
+
+void Lattice::fields(float* out, int threads) const {
+    const int blocks = cells_.stride / kBlock;
+    std::vector<float> padded(10 * static_cast<std::size_t>(cells_.stride));
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int block = 0; block < blocks; ++block) step_.fields(cells_, block, block + 1, padded.data());
+    for (int k = 0; k < 10; ++k)
+        std::copy_n(padded.data() + static_cast<std::size_t>(k) * cells_.stride, cells_.count,
+                    out + static_cast<std::size_t>(k) * cells_.count);
+}
+
+float Lattice::peak_speed(int threads) const {
+    std::vector<float> all(10 * static_cast<std::size_t>(cells_.count));
+    fields(all.data(), threads);
+    const std::size_t n = cells_.count;
+    float peak = 0.0f;
+    bool finite = true;
+    for (std::size_t x = 0; x < n; ++x) {
+        const float square = all[n + x] * all[n + x] + all[2 * n + x] * all[2 * n + x] + all[3 * n + x] * all[3 * n + x];
+        finite &= std::isfinite(square);
+        peak = std::max(peak, square);
+    }
+    return finite ? std::sqrt(peak) : NAN;
+}
+
+}  // namespace aneuflow

@@ -1,0 +1,123 @@
+// The sparse lattice: which memory the populations live in and what is done with it in a step.
+//
+// Populations are float32 deviations from rest, one row of `stride` cells for each direction, streamed in place by the AA
+// pattern (Bailey et al. 2009). Between steps two states alternate. "Natural": slot (i, x) holds the population that is about to
+// collide in x. "Swapped": slot (opposite i, x) holds what left x along i. The even step leads from natural to swapped and
+// touches only its own cell, the odd step back and touches the neighbors through `slot`. Where the neighbor along i is no fluid,
+// slot (opposite i, x) takes its place in both, which is half-way bounce-back; every other boundary rule is a pass after the
+// step that rewrites this one slot.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernel.hpp"
+
+namespace aneuflow {
+
+constexpr int kBlock = 16;  // cells a step works on at once; strides are multiples of it
+
+// Shear-dependent relaxation: `keep` over the bit pattern of the squared stress, which is a piecewise linear logarithm.
+struct Relaxation {
+    float keep = 0.0f;             // of a Newtonian fluid
+    const float* table = nullptr;  // (size,) of any other
+    int size = 0;
+    int first_bits = 0;
+    int shift = 0;
+};
+
+struct Cells {
+    int count = 0;
+    int stride = 0;
+    float* f = nullptr;                    // (19, stride)
+    const std::int32_t* slot = nullptr;    // (18, stride): where the population leaving along 1..18 goes
+    const std::uint32_t* dense = nullptr;  // (stride / kBlock,): bit i - 1 set where slot i of a block is consecutive
+};
+
+struct Step {
+    void (*even)(const Cells&, const Relaxation&, int first_block, int end_block);
+    void (*odd)(const Cells&, const Relaxation&, int first_block, int end_block);
+    void (*fields)(const Cells&, int first_block, int end_block, float* out);  // out (10, stride)
+};
+Step step_baseline();
+Step step_wide();
+
+// A link from a cell to the wall. The population that comes back is a * left(x) + b * arrived(x) + c * left_back(x).
+struct WallLinks {
+    std::vector<std::int32_t> back;     // slot (opposite i, x)
+    std::vector<std::int32_t> here;     // slot (i, x)
+    std::vector<std::int32_t> behind;   // slot (opposite i, x - c_i)
+    std::vector<float> a, b, c;
+};
+
+struct Inlet {
+    std::vector<std::int32_t> back;
+    std::vector<float> gain;  // (rows, links): what is added to the population that comes back, over one period
+    int rows = 1;
+};
+
+struct Outlet {
+    std::vector<std::int32_t> cell;       // ascending, one entry a link
+    std::vector<std::int32_t> direction;  // of the link
+    float normal[3] = {0, 0, 0};
+    float share = 0.0f;      // of the total inflow; negative where the pressure is given
+    float density = 0.0f;    // pressure over c_s^2, deviation
+    float impedance = 0.0f;  // density per volume flow
+    float integral = 0.0f;   // density per volume flow and step
+    float offset = 0.0f;     // what the controller has integrated
+};
+
+class Lattice {
+  public:
+    Lattice(int cells, const std::int32_t* neighbors);  // neighbors (18, cells), -1 where there is no fluid
+
+    void set_walls(int count, const std::int32_t* cell, const std::int32_t* direction, const float* coefficients);
+    void add_inlet(int links, const std::int32_t* cell, const std::int32_t* direction, int rows, const float* gain);
+    void add_outlet(int links, const std::int32_t* cell, const std::int32_t* direction, const float* normal, float share,
+                    float density, float impedance, float integral);
+
+    // Runs pairs of steps. The inlets follow amplitude * gain(phase), the amplitude going linearly from `amplitude[0]` to
+    // `amplitude[1]` and the phase from `phase[0]` by `phase[1]` a step, in periods.
+    void run(int pairs, const double amplitude[2], const double phase[2], int threads);
+
+    void fields(float* out, int threads) const;  // (10, cells)
+    float peak_speed(int threads) const;         // NaN where a population is not finite
+
+    int cells() const { return cells_.count; }
+    int stride() const { return cells_.stride; }
+    std::vector<float> populations;
+    Relaxation relaxation;
+    std::vector<float> relaxation_table;
+    std::vector<float> exchange;       // (wall links,): momentum along c_i given to the wall in the last step
+    std::vector<double> inlet_flow;    // mass into the lattice in each step, mean of the last run
+    std::vector<double> outlet_flow;   // mass out of it
+    std::vector<Outlet> outlets;
+
+  private:
+    void pass(bool swapped, double amplitude, double phase, bool record);
+    double pass_outlet(Outlet& outlet, bool swapped);
+    double pass_inlet(const Inlet& inlet, double amplitude, double phase);
+    void pass_walls(bool swapped, bool record);
+    int neighbor(int direction, int cell) const;
+
+    Cells cells_;
+    Step step_;
+    std::vector<std::int32_t> slot_;
+    std::vector<std::uint32_t> dense_;
+    WallLinks walls_;
+    std::vector<Inlet> inlets_;
+    double inflow_now_ = 0.0;
+    std::vector<double> inlet_sum_, outlet_sum_;
+};
+
+// Where the lattice lines of a closed surface's box cross its triangles.
+struct Crossings {
+    std::vector<std::int32_t> cells;      // (n, 3): lattice coordinates of the nodes inside, x fastest
+    std::vector<std::int32_t> neighbors;  // (18, n)
+    std::vector<std::int32_t> link_cell, link_direction, link_triangle;
+    std::vector<float> link_distance;     // in units of the link, in [0, 1]
+};
+Crossings cross_surface(int points, const double* point, int triangles, const std::int32_t* triangle, const int shape[3],
+                        int threads);
+
+}  // namespace aneuflow
