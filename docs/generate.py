@@ -40,7 +40,11 @@ def quantities_page() -> str:
 
 def settings_page() -> str:
     """The table of all settings, one section a table of the TOML file."""
-    lines = ["# Settings", "", "Made from the settings models by `make docs`. Each section is a table of the TOML file of `--settings`."]
+    lines = [
+        "# Settings",
+        "",
+        "Made from the settings models by `make docs`. Each section is a table of the TOML file of `--settings`.",
+    ]
     for name, table in Settings.model_fields.items():
         model = table.annotation
         assert isinstance(model, type) and issubclass(model, BaseModel)

@@ -1,0 +1,56 @@
+"""Gathers a finished case for its report."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from aneuflow import __version__
+from aneuflow.case import store
+from aneuflow.case.folder import CaseFolder, Manifest
+from aneuflow.pipeline.settings import Settings
+from aneuflow.report.content import InputFile, Provenance, ReportContent, StageRun
+from aneuflow.types import Note
+
+
+def _provenance(manifest: Manifest, settings: Settings) -> Provenance:
+    described = manifest.input
+    return Provenance(
+        version=__version__,
+        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        inputs=(InputFile(described["kind"], described["sha256"]),),
+        settings=settings.model_dump(),
+        stages=tuple(StageRun(name, record.seconds) for name, record in manifest.stages.items() if name != "report"),
+    )
+
+
+def report_content(case: CaseFolder, settings: Settings) -> ReportContent:
+    """The whole case in memory, every stage's notes once."""
+    manifest = case.manifest()
+    folders = {record.folder for record in manifest.stages.values()}
+    volume = store.read_image(case.stage_folder("image")) if "image" in folders else None
+    labels = store.read_labels(case.stage_folder("segmentation")) if "segmentation" in folders else None
+    model = store.read_model(case.stage_folder("model"))
+    morphology = store.read_morphology(case.stage_folder("morphology"))
+    boundary = store.read_boundary(case.stage_folder("boundary"))
+    flow = store.read_flow(case.stage_folder("flow"))
+    results = {
+        "import": volume,
+        "segment": labels,
+        "model": model,
+        "measure": morphology,
+        "boundary": boundary,
+        "simulate": flow,
+    }
+    notes: list[tuple[str, Note]] = [(name, note) for name, result in results.items() if result for note in result.notes]
+    return ReportContent(
+        case_name=settings.report.title or case.path.name,
+        volume=volume,
+        labels=labels,
+        model=model,
+        morphology=morphology,
+        boundary=boundary,
+        flow=flow,
+        notes=tuple(notes),
+        provenance=_provenance(manifest, settings),
+        credit=settings.report.credit or None,
+    )
