@@ -25,7 +25,7 @@ def test_later_layers_lie_on_top_setting_by_setting() -> None:
     ],
 )
 def test_a_wrong_setting_is_named_with_its_value(tables: dict, named: str) -> None:
-    with pytest.raises(InputError, match="(?s).") as caught:
+    with pytest.raises(InputError) as caught:
         settings_from(tables)
     assert named in str(caught.value)
     assert "\n" not in str(caught.value)
