@@ -30,7 +30,9 @@ def parse_flow(value: Any) -> float | None:
     try:
         return float(number) * _FLOW_UNITS[unit.strip().lower() or "ml/s"]
     except (ValueError, KeyError):
-        raise InputError(f"Flow '{text}' is not understood; write a number and a unit, such as '2.1 mL/s' or '126 mL/min'.") from None
+        raise InputError(
+            f"Flow '{text}' is not understood; write a number and a unit, such as '2.1 mL/s' or '126 mL/min'."
+        ) from None
 
 
 def poiseuille_flow_ml_s(radius_mm: float, wall_shear_pa: float, viscosity: float) -> float:
@@ -38,7 +40,9 @@ def poiseuille_flow_ml_s(radius_mm: float, wall_shear_pa: float, viscosity: floa
     return math.pi * (1e-3 * radius_mm) ** 3 * wall_shear_pa / (4.0 * viscosity) * 1e6
 
 
-def inlet_flows(inlets: Sequence[Cap], total_ml_s: float | None, exponent: float, blood: Blood) -> tuple[dict[int, float], Note]:
+def inlet_flows(
+    inlets: Sequence[Cap], total_ml_s: float | None, exponent: float, blood: Blood
+) -> tuple[dict[int, float], Note]:
     """Cycle-mean flow in mL/s by inlet cap id, and the note that says where it comes from.
 
     total_ml_s given: split by radius to the power `exponent`. None: each inlet by 1.5 Pa wall shear in its own radius.
@@ -60,7 +64,7 @@ def inlet_flows(inlets: Sequence[Cap], total_ml_s: float | None, exponent: float
     largest = int(np.argmax(flows))
     if flows[largest] > high or sum(flows) < low:
         raise InputError(
-            f"Inlet {ids[largest]} has a radius of {radii[largest]:.2f} mm, from which the inflow would be {flows[largest]:.2g} mL/s, "
+            f"Inlet {ids[largest]} has a radius of {radii[largest]:.2f} mm, which would give an inflow of {flows[largest]:.2g} mL/s, "
             f"outside {low:g} to {high:g} mL/s; check the units of the surface, or give the flow with --flow."
         )
     values = {"flow_ml_s": sum(flows), "radius_mm": float(radii[largest]), "wall_shear_pa": WALL_SHEAR_PA, "inlets": len(ids)}

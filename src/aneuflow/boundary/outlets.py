@@ -25,7 +25,9 @@ def outlet_conditions(
     A single outlet takes all the flow: it gets zero pressure in either case. Raises InputError where there is none.
     """
     if not outlets:
-        raise InputError("The model has no outlet, so blood cannot leave it; open a second end or change the inlet with --inlet.")
+        raise InputError(
+            "The model has no outlet, so blood cannot leave it; open a second end or change the inlet with --inlet."
+        )
     if len(outlets) == 1:
         return _zero_pressure(outlets), Note("outlet_single", {}, "information")
     if kind == "zero-pressure":

@@ -28,7 +28,7 @@ class BoundarySettings(pydantic.BaseModel, frozen=True, extra="forbid"):
     )
     waveform: str = Field(
         "ica-older-adults",
-        description="Shape of the flow through the cycle: the name of a bundled waveform, or the path of a CSV file with columns "
+        description="Shape of the flow through the cycle: a bundled waveform's name, or the path of a CSV file with columns "
         "t_s or t_over_T, and q_ml_s or q_over_mean.",
     )
     period_s: float | None = Field(

@@ -48,8 +48,8 @@ def read_waveform(path: Path | str, period_s: float | None = None) -> Waveform:
     """The waveform of a CSV table with columns t_s or t_over_T, and q_ml_s or q_over_mean; lines starting with # are skipped.
 
     Only the shape is taken: it is divided by its mean over the period. Between its points the flow is linear. A last row one
-    period after the first closes the cycle and must repeat its flow. period_s: None takes the time from first to last row of t_s
-    where that last row closes the cycle, and 0.9 with t_over_T.
+    period after the first closes the cycle and must repeat its flow. period_s None: the time from first to last row of t_s
+    where the last row closes the cycle, and 0.9 with t_over_T.
     Raises InputError naming file, row and value: unreadable, missing column, not a number, fewer than 4 rows, times that
     repeat or run backward or exceed the period, a mean flow that is not positive, a cycle that does not close.
     """
@@ -57,7 +57,9 @@ def read_waveform(path: Path | str, period_s: float | None = None) -> Waveform:
     try:
         text = Path(path).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError):
-        raise InputError(f"Waveform file {name} cannot be read as text; give a CSV table with the columns t_s and q_ml_s.") from None
+        raise InputError(
+            f"Waveform file {name} cannot be read as text; give a CSV table with the columns t_s and q_ml_s."
+        ) from None
     columns = _columns(text, name)
     time, flow = _pick(columns, ("t_s", "t_over_T"), name), _pick(columns, ("q_ml_s", "q_over_mean"), name)
     _check_times(time, name)
@@ -77,7 +79,9 @@ def read_waveform(path: Path | str, period_s: float | None = None) -> Waveform:
 
 def _normalized(name: str, period_s: float, phase: FloatArray, flow: FloatArray) -> Waveform:
     if phase[-1] > 1.0 + 1e-6:
-        raise InputError(f"Waveform file {name} spans {phase[-1]:.3g} periods of {period_s:g} s; give the right period with --period.")
+        raise InputError(
+            f"Waveform file {name} spans {phase[-1]:.3g} periods of {period_s:g} s; give the right period with --period."
+        )
     if phase[-1] > 1.0 - 1e-6:
         if abs(flow[-1] - flow[0]) > 0.01 * np.abs(flow).max():
             raise InputError(
@@ -88,7 +92,9 @@ def _normalized(name: str, period_s: float, phase: FloatArray, flow: FloatArray)
     width = np.diff(np.append(phase, 1.0))
     mean = float(np.sum(width * (flow + np.roll(flow, -1)) / 2.0))
     if not mean > 0.0:
-        raise InputError(f"Waveform file {name} has a mean flow of {mean:.3g}; it must be positive: check the sign of the flow column.")
+        raise InputError(
+            f"Waveform file {name} has a mean flow of {mean:.3g}; it must be positive: check the sign of the flow column."
+        )
     return Waveform(name=name, period_s=period_s, phase=phase, ratio=flow / mean)
 
 
@@ -99,14 +105,19 @@ def _check_times(time: FloatArray, name: str) -> None:
     if len(wrong):
         row = int(wrong[0]) + 1
         verb = "repeats" if time[row] == time[row - 1] else "runs backward"
-        raise InputError(f"Time {verb} in row {row + 1} of waveform file {name} ({time[row - 1]:g}, then {time[row]:g}); sort the rows by time.")
+        raise InputError(
+            f"Time {verb} in row {row + 1} of waveform file {name} ({time[row - 1]:g}, then {time[row]:g}); "
+            "sort the rows by time."
+        )
 
 
 def _pick(columns: dict[str, FloatArray], names: tuple[str, str], file: str) -> FloatArray:
     present = [name for name in names if name in columns]
     if len(present) != 1:
         found = ", ".join(columns) or "none"
-        raise InputError(f"Waveform file {file} needs exactly one column of {names[0]} and {names[1]}; its columns are: {found}.")
+        raise InputError(
+            f"Waveform file {file} needs exactly one column of {names[0]} and {names[1]}; its columns are: {found}."
+        )
     return columns[present[0]]
 
 
@@ -124,5 +135,7 @@ def _columns(text: str, file: str) -> dict[str, FloatArray]:
             except ValueError:
                 values[index, place] = math.nan
             if not math.isfinite(values[index, place]):
-                raise InputError(f"Row {index + 1} of waveform file {file} has '{cell}' for {column}; write a finite number with a decimal point.")
+                raise InputError(
+                    f"Row {index + 1} of waveform file {file} has '{cell}' for {column}; write a finite number, as 1.25."
+                )
     return {column: values[:, place] for place, column in enumerate(header)}

@@ -159,7 +159,7 @@ def _nodes(polygon: FloatArray, spacing: float) -> tuple[FloatArray, np.ndarray]
     x = x + 0.5 * spacing * (np.arange(len(x)) % 2)[:, None]
     grid = np.column_stack([x.ravel(), y.ravel()])
     grid = grid[_contains(polygon, grid)]
-    # Farther than half a piece from every piece's middle, grid nodes leave its diametral circle empty: all pieces are mesh edges.
+    # Farther than half a piece from its middle, grid nodes leave each piece's diametral circle empty: it is a mesh edge.
     middle = rim + 0.5 * ((ends - polygon) / pieces[:, None])[edge]
     grid = grid[cKDTree(middle).query(grid)[0] > 0.55 * spacing]
     return np.vstack([rim, grid]), np.arange(len(rim) + len(grid)) < len(rim)
