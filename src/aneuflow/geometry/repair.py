@@ -1,0 +1,137 @@
+"""From a surface as people have them to one clean, outward, two-sided sheet with its true openings."""
+
+from __future__ import annotations
+
+import numpy as np
+import vtk
+from vtk.util import numpy_support
+
+from aneuflow.errors import InputError
+from aneuflow.numerics import surface as sf
+from aneuflow.types import IntArray, Note, Surface
+
+STRAY_HOLE_MM = 0.8
+_COMPARABLE_SHARE = 0.3
+_MOST_NONMANIFOLD_SHARE = 0.01
+
+
+def repair(surface: Surface) -> tuple[Surface, tuple[Note, ...]]:
+    """The surface as one oriented manifold sheet with normals outward, stray holes filled; and what was done to it.
+
+    Raises InputError where nothing is left, where it cannot be made manifold, and where it holds two vessels.
+    """
+    points, triangles = merge_points(surface)
+    if len(triangles) < 20:
+        raise InputError(f"The surface has {len(triangles)} usable triangles, too few for a vessel; export it again, finer.")
+    notes: list[Note] = []
+    triangles = _manifold(triangles, notes)
+    triangles = _largest_component(Surface(points, triangles), notes)
+    triangles = _oriented(Surface(points, triangles))
+    points, triangles, _ = sf.compact(points, triangles)
+    clean = _without_stray_holes(Surface(points, triangles), notes)
+    if sf.signed_volume(*sf.fill_openings(clean.points, clean.triangles)) < 0:
+        clean = Surface(clean.points, np.ascontiguousarray(clean.triangles[:, ::-1]))
+        notes.append(Note("surface-flipped", {}, "information"))
+    return clean, tuple(notes)
+
+
+def merge_points(surface: Surface) -> tuple[np.ndarray, IntArray]:
+    """Points and triangles with coincident points made one, and triangles without area or given twice left out."""
+    size = float(np.ptp(surface.points, axis=0).max())
+    grid = np.round(surface.points / max(1e-6 * size, 1e-12)).astype(np.int64)
+    _, first, inverse = np.unique(grid, axis=0, return_index=True, return_inverse=True)
+    points, triangles = surface.points[first], inverse.ravel()[surface.triangles]
+    distinct = (triangles != np.roll(triangles, 1, axis=1)).all(axis=1)
+    triangles = triangles[distinct]
+    triangles = triangles[sf.face_areas(points, triangles) > 1e-12 * size**2]
+    _, once = np.unique(np.sort(triangles, axis=1), axis=0, return_index=True)
+    triangles = triangles[np.sort(once)]
+    if not len(triangles):
+        return points[:0], np.zeros((0, 3), dtype=np.int32)
+    points, triangles, _ = sf.compact(points, triangles)
+    return points, triangles
+
+
+def _manifold(triangles: IntArray, notes: list[Note]) -> IntArray:
+    bad = sf.nonmanifold_edges(triangles)
+    if not len(bad):
+        return triangles
+    total = len(sf.edges(triangles)[0])
+    if len(bad) > _MOST_NONMANIFOLD_SHARE * total + 10:
+        raise InputError(
+            f"{len(bad)} of the surface's {total} edges are shared by more than two triangles, too many to repair; "
+            "export one clean sheet of the lumen."
+        )
+    span = int(triangles.max()) + 1
+    keys = np.sort(sf.directed_edges(triangles), axis=1)
+    hit = np.isin(keys[:, 0] * span + keys[:, 1], bad[:, 0] * span + bad[:, 1]).reshape(-1, 3).any(axis=1)
+    notes.append(Note("nonmanifold-removed", {"edges": len(bad), "triangles": int(hit.sum())}))
+    return triangles[~hit]
+
+
+def _largest_component(surface: Surface, notes: list[Note]) -> IntArray:
+    label = sf.face_components(surface.triangles)
+    areas = np.bincount(label, sf.face_areas(surface.points, surface.triangles))
+    order = np.argsort(areas)[::-1]
+    if len(order) == 1:
+        return surface.triangles
+    if areas[order[1]] > _COMPARABLE_SHARE * areas[order[0]]:
+        raise InputError(
+            f"The surface holds two vessels: separate parts of {areas[order[0]]:.0f} and {areas[order[1]]:.0f} mm2; "
+            "keep the one to assess and export it alone."
+        )
+    dropped = float(1 - areas[order[0]] / areas.sum())
+    notes.append(Note("components-dropped", {"count": len(order) - 1, "area_percent": 100 * dropped}))
+    return surface.triangles[label == order[0]]
+
+
+def _oriented(surface: Surface) -> IntArray:
+    directed = sf.directed_edges(surface.triangles)
+    if len(np.unique(directed, axis=0)) == len(directed):
+        return surface.triangles
+    mesh, places, cells = vtk.vtkPolyData(), vtk.vtkPoints(), vtk.vtkCellArray()
+    places.SetData(numpy_support.numpy_to_vtk(surface.points, deep=True))
+    cells.SetData(3, numpy_support.numpy_to_vtkIdTypeArray(surface.triangles.astype(np.int64).ravel(), deep=True))
+    mesh.SetPoints(places)
+    mesh.SetPolys(cells)
+    orient = vtk.vtkPolyDataNormals()
+    orient.SetInputData(mesh)
+    orient.ConsistencyOn()
+    orient.SplittingOff()
+    orient.NonManifoldTraversalOff()
+    orient.Update()
+    turned = numpy_support.vtk_to_numpy(orient.GetOutput().GetPolys().GetConnectivityArray()).reshape(-1, 3)
+    directed = sf.directed_edges(turned)
+    if len(np.unique(directed, axis=0)) != len(directed):
+        raise InputError("The surface has no consistent outside (it is one-sided like a Moebius strip); export a clean lumen.")
+    return turned.astype(np.int32)
+
+
+def _without_stray_holes(surface: Surface, notes: list[Note]) -> Surface:
+    points, fans, filled = [surface.points], [surface.triangles], 0
+    for loop in sf.boundary_loops(surface.triangles):
+        ring = surface.points[loop]
+        perimeter = float(np.linalg.norm(ring - np.roll(ring, -1, axis=0), axis=1).sum())
+        if perimeter / np.pi >= STRAY_HOLE_MM:
+            continue
+        points.append(ring.mean(axis=0)[None])
+        fans.append(
+            np.stack([np.roll(loop, -1), loop, np.full(len(loop), len(surface.points) + filled)], axis=1).astype(np.int32)
+        )
+        filled += 1
+    if filled:
+        notes.append(Note("holes-filled", {"count": filled, "below_mm": STRAY_HOLE_MM}, "information"))
+    return Surface(np.concatenate(points), np.concatenate(fans))
+
+
+def refine(surface: Surface, target_edge_mm: float) -> tuple[Surface, tuple[Note, ...]]:
+    """The surface subdivided (Loop 1987) until its median edge is near the target, keeping its volume; and by how much not."""
+    points, triangles = surface.points, surface.triangles
+    before = sf.signed_volume(*sf.fill_openings(points, triangles))
+    while float(np.median(sf.edge_lengths(points, triangles))) > 1.15 * target_edge_mm and len(triangles) < 100_000:
+        points, triangles = sf.subdivide(points, triangles)
+    if points is surface.points:
+        return surface, ()
+    after = sf.signed_volume(*sf.fill_openings(points, triangles))
+    values = {"factor": len(triangles) // len(surface.triangles), "loss_percent": 100 * (1 - after / before)}
+    return Surface(points, triangles), (Note("surface-refined", values, "information"),)

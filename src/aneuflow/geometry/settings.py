@@ -1,0 +1,40 @@
+"""What a user can set of the lumen model."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pydantic
+
+
+class NeckPlane(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """A plane that parts the sac from its artery, instead of the automatic neck."""
+
+    point_mm: tuple[float, float, float] = pydantic.Field(description="A point of the plane, patient LPS, mm.")
+    normal: tuple[float, float, float] = pydantic.Field(description="The plane's normal, pointing into the sac.")
+
+
+class ModelSettings(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """Settings of the stage that makes the lumen model."""
+
+    target_edge_mm: float = pydantic.Field(
+        0.3, ge=0.05, le=1.0, description="Coarser surfaces are subdivided until their median edge is not longer than this."
+    )
+    smoothing_steps: int = pydantic.Field(
+        10, ge=0, le=100, description="Pairs of volume-keeping smoothing steps on the surface made from a label map."
+    )
+    inlet_extension_diameters: float = pydantic.Field(
+        5.0, ge=0.0, le=20.0, description="Length of the flow extension at each inlet, in diameters of the inlet; 0 for none."
+    )
+    outlet_extension_diameters: float = pydantic.Field(
+        3.0, ge=0.0, le=20.0, description="Length of the flow extension at each outlet, in diameters of the outlet; 0 for none."
+    )
+    inlet_caps: tuple[int, ...] = pydantic.Field(
+        (), description="Ids of the caps by which blood enters; empty for the automatic choice (the widest end)."
+    )
+    neck_plane: NeckPlane | None = pydantic.Field(
+        None, description="A plane that parts the sac from its artery; none for automatic."
+    )
+    aneurysm: Literal["auto", "none"] = pydantic.Field(
+        "auto", description="auto: an aneurysm is looked for; none: the vessel is taken as being without one."
+    )
