@@ -18,7 +18,7 @@ _FLAT_ANGLE, _AROUND_ANGLE = np.radians(25.0), np.radians(60.0)
 
 @dataclass(frozen=True, eq=False)
 class End:
-    """Where a tube ends: the points (k,) of the surface to cut away, candidate directions out of the lumen, the tube's radius."""
+    """Where a tube ends: the points (k,) to cut away, candidate directions out of the lumen, the tube's radius."""
 
     seeds: np.ndarray
     normals: tuple[FloatArray, ...]
@@ -124,7 +124,7 @@ def tube_tips(surface: Surface, avoid: Any = None) -> list[End]:
     far = int(np.argmax(_reach(graph, [0])))
     distance = _reach(graph, [far])
     candidates = [far, *_local_maxima(graph, distance)]
-    ends = []
+    ends: list[End] = []
     for tip in candidates:
         if avoid is not None and avoid[tip]:
             continue

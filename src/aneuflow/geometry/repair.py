@@ -8,7 +8,7 @@ from vtk.util import numpy_support
 
 from aneuflow.errors import InputError
 from aneuflow.numerics import surface as sf
-from aneuflow.types import IntArray, Note, Surface
+from aneuflow.types import FloatArray, IntArray, Note, Surface
 
 STRAY_HOLE_MM = 0.8
 _COMPARABLE_SHARE = 0.3
@@ -35,12 +35,12 @@ def repair(surface: Surface) -> tuple[Surface, tuple[Note, ...]]:
     return clean, tuple(notes)
 
 
-def merge_points(surface: Surface) -> tuple[np.ndarray, IntArray]:
+def merge_points(surface: Surface) -> tuple[FloatArray, IntArray]:
     """Points and triangles with coincident points made one, and triangles without area or given twice left out."""
     size = float(np.ptp(surface.points, axis=0).max())
     grid = np.round(surface.points / max(1e-6 * size, 1e-12)).astype(np.int64)
     _, first, inverse = np.unique(grid, axis=0, return_index=True, return_inverse=True)
-    points, triangles = surface.points[first], inverse.ravel()[surface.triangles]
+    points, triangles = surface.points[first], inverse.ravel().astype(np.int32)[surface.triangles]
     distinct = (triangles != np.roll(triangles, 1, axis=1)).all(axis=1)
     triangles = triangles[distinct]
     triangles = triangles[sf.face_areas(points, triangles) > 1e-12 * size**2]
@@ -48,8 +48,7 @@ def merge_points(surface: Surface) -> tuple[np.ndarray, IntArray]:
     triangles = triangles[np.sort(once)]
     if not len(triangles):
         return points[:0], np.zeros((0, 3), dtype=np.int32)
-    points, triangles, _ = sf.compact(points, triangles)
-    return points, triangles
+    return sf.compact(points, triangles)[:2]
 
 
 def _manifold(triangles: IntArray, notes: list[Note]) -> IntArray:
@@ -66,7 +65,7 @@ def _manifold(triangles: IntArray, notes: list[Note]) -> IntArray:
     keys = np.sort(sf.directed_edges(triangles), axis=1)
     hit = np.isin(keys[:, 0] * span + keys[:, 1], bad[:, 0] * span + bad[:, 1]).reshape(-1, 3).any(axis=1)
     notes.append(Note("nonmanifold-removed", {"edges": len(bad), "triangles": int(hit.sum())}))
-    return triangles[~hit]
+    return np.ascontiguousarray(triangles[~hit])
 
 
 def _largest_component(surface: Surface, notes: list[Note]) -> IntArray:
@@ -104,7 +103,7 @@ def _oriented(surface: Surface) -> IntArray:
     directed = sf.directed_edges(turned)
     if len(np.unique(directed, axis=0)) != len(directed):
         raise InputError("The surface has no consistent outside (it is one-sided like a Moebius strip); export a clean lumen.")
-    return turned.astype(np.int32)
+    return np.asarray(turned, dtype=np.int32)
 
 
 def _without_stray_holes(surface: Surface, notes: list[Note]) -> Surface:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import trimesh
 from scipy import sparse
 from scipy.sparse import csgraph
 from scipy.spatial import ConvexHull, Delaunay
@@ -435,9 +434,11 @@ def _filled_volume(points: FloatArray, triangles: npt.NDArray[Any]) -> float:
 
 
 def subdivide(points: FloatArray, triangles: npt.NDArray[Any], keep_volume: bool = True) -> tuple[FloatArray, IntArray]:
-    """Each triangle in four by Loop's (1987) scheme, which also smooths; the volume lost by it is given back by a shift."""
+    """Each triangle in four by Loop's (1987) scheme, which also smooths.
+
+    Rims keep their shape; the volume lost is given back by a shift along the normals.
+    """
     fine_points, fine = _loop_scheme(points, triangles)
-    fine_points, fine = np.asarray(fine_points, dtype=float), np.asarray(fine, dtype=np.int32)
     if keep_volume:
         fine_points = shift_to_volume(fine_points, fine, _filled_volume(points, triangles))
     return fine_points, fine
@@ -462,6 +463,22 @@ def _adjacency(n_points: int, triangles: npt.NDArray[Any]) -> Any:
     return graph + graph.T
 
 
-def _loop_scheme(points: FloatArray, triangles: npt.NDArray[Any]) -> Any:
-    subdivide_loop: Any = trimesh.remesh.subdivide_loop
-    return subdivide_loop(points, np.asarray(triangles, dtype=np.int64), iterations=1)
+def _loop_scheme(points: FloatArray, triangles: npt.NDArray[Any]) -> tuple[FloatArray, IntArray]:
+    n, corners = len(points), np.asarray(triangles, dtype=np.int64)
+    pairs, inverse, count = np.unique(np.sort(directed_edges(corners), axis=1), axis=0, return_inverse=True, return_counts=True)
+    side = inverse.reshape(-1, 3)
+    ends = points[pairs].sum(axis=1)
+    across = np.zeros_like(ends)
+    np.add.at(across, side.ravel(), points[corners[:, [2, 0, 1]].ravel()])
+    inner = (count == 2)[:, None]
+    middle = np.where(inner, 0.375 * ends + 0.125 * across, 0.5 * ends)
+    graph = _adjacency(n, corners)
+    degree = np.maximum(np.asarray(graph.sum(axis=1)).ravel(), 3)
+    beta = (0.625 - (0.375 + 0.25 * np.cos(2 * np.pi / degree)) ** 2)[:, None]
+    kept = (1 - beta) * points + beta / degree[:, None] * (graph @ points)
+    rim = np.unique(pairs[count != 2])
+    kept[rim] = points[rim]
+    ab, bc, ca = (n + side[:, k] for k in range(3))
+    a, b, c = corners.T
+    fine = np.stack([a, ab, ca, ab, b, bc, ca, bc, c, ab, bc, ca], axis=1).reshape(-1, 3)
+    return np.concatenate([kept, middle]), fine.astype(np.int32)
