@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from aneuflow.numerics.surface import vertex_areas
 from aneuflow.numerics.womersley import womersley_number
 from aneuflow.types import (
     REGION_PARENT,
@@ -26,7 +27,7 @@ from aneuflow.types import (
 LOW_SHEAR_PA = 0.4
 # Under this cycle-mean shear vector the residence time says "stagnant", not how much: it is beneath what a lattice resolves.
 RESIDENCE_FLOOR_PA = 1e-3
-# What flows into a rigid sac must flow out of it: a sampled net flow above this part of the total makes the rates unfit to give.
+# What flows into a rigid sac flows out of it: with a sampled net flow above this part of the total the rates are not given.
 OSTIUM_IMBALANCE_LIMIT = 0.25
 
 BoolArray = npt.NDArray[np.bool_]
@@ -66,13 +67,6 @@ def oscillatory_shear_index(mean_magnitude: FloatArray, magnitude_of_mean: Float
 def relative_residence_time(osi: FloatArray, tawss: FloatArray) -> FloatArray:
     """RRT in 1/Pa: 1 / ((1 - 2 OSI) TAWSS), at most 1000 1/Pa; TAWSS in Pa. Source: Himburg et al. 2004."""
     return np.asarray(1.0 / np.maximum((1.0 - 2.0 * osi) * tawss, RESIDENCE_FLOOR_PA))
-
-
-def point_areas(surface: Surface) -> FloatArray:
-    """Area in mm2 that each point stands for, (n,): a third of every triangle it belongs to."""
-    a, b, c = (surface.points[surface.triangles[:, corner]] for corner in range(3))
-    areas = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
-    return np.bincount(surface.triangles.ravel(), weights=np.repeat(areas / 3.0, 3), minlength=len(surface.points))
 
 
 def statistics(values: FloatArray | Float32Array, areas: FloatArray) -> ShearStatistics:
@@ -154,7 +148,7 @@ def hemodynamic_measures(
     last cycle without its end point: inflow_<cap>, outflow_<cap> in mL/s, pressure_<cap> in Pa on the lumen's caps,
     sac_kinetic_energy in J/m3; of a steady flow the last value counts. ostium: None without aneurysm.
     """
-    areas = point_areas(solution.wall)
+    areas = vertex_areas(solution.wall.points, solution.wall.triangles)
     parent = parent_region(model, solution.wall, solution.region)
     numbers = _flow_numbers(model, boundary, solution.history)
     if model.aneurysm is not None:
