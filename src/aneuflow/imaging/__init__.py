@@ -1,6 +1,5 @@
 """Images in: angiograms and label maps from the formats of the field, in patient LPS mm, without the patient's identity."""
 
 from aneuflow.imaging.read import read_image, read_label_map
-from aneuflow.imaging.resample import resample_isotropic
 
-__all__ = ["read_image", "read_label_map", "resample_isotropic"]
+__all__ = ["read_image", "read_label_map"]

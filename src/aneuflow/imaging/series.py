@@ -66,7 +66,7 @@ def choose_series(openers: Sequence[Opener], where: str) -> tuple[Series, Sequen
 
 
 def main_stack(frames: Sequence[Frame], where: str) -> tuple[list[Frame], int]:
-    """The planes of equal matrix, spacing, thickness, orientation and echo that make up the series; how many stray ones were left.
+    """The planes of one matrix, spacing, thickness, orientation and echo that make up a series; how many stray ones were left.
 
     Raises InputError where no such stack holds four fifths of the series.
     """
