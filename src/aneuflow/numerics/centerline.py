@@ -148,7 +148,7 @@ def grid_line(points: FloatArray, triangles: npt.NDArray[Any], start: FloatArray
     step = max(0.15, float(np.cbrt(np.prod(extent + 0.5) / 4e6)))
     low = points.min(axis=0) - 1.5 * step
     shape = np.ceil((extent + 3 * step) / step).astype(int) + 1
-    inside = _inside_grid(points, triangles, low, step, shape)
+    inside = inside_grid(points, triangles, low, step, shape)
     filled = np.argwhere(inside)
     tree = cKDTree(points[triangles].mean(axis=1))
     depth = np.zeros(tuple(shape))
@@ -170,7 +170,8 @@ def grid_line(points: FloatArray, triangles: npt.NDArray[Any], start: FloatArray
     return line, np.maximum(radius, 0.3 * step)
 
 
-def _inside_grid(points: FloatArray, triangles: npt.NDArray[Any], low: FloatArray, step: float, shape: Any) -> Any:
+def inside_grid(points: FloatArray, triangles: npt.NDArray[Any], low: FloatArray, step: float, shape: Any) -> Any:
+    """Whether the middles low + step * (i, j, k) of a grid of `shape` lie inside a closed surface (mm), bool of that shape."""
     stencil = vtk.vtkPolyDataToImageStencil()
     stencil.SetInputData(_polydata(points, triangles))
     stencil.SetOutputOrigin(*low)
