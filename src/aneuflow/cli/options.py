@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,20 +9,6 @@ import typer
 
 from aneuflow.errors import InputError
 from aneuflow.pipeline.settings import Tables, read_settings
-
-ML_S_PER_UNIT = {"ml/s": 1.0, "ml/min": 1.0 / 60.0, "l/min": 1000.0 / 60.0, "m3/s": 1e6}
-
-
-def parse_flow(text: str) -> float:
-    """mL/s from text such as "2.1 mL/s". Raises InputError where number or unit is missing."""
-    match = re.fullmatch(r"\s*([-+0-9.eE]+)\s*([A-Za-z0-9/]+)\s*", text)
-    try:
-        if match is None:
-            raise ValueError
-        return float(match[1]) * ML_S_PER_UNIT[match[2].lower()]
-    except (ValueError, KeyError):
-        known = ", ".join(("mL/s", "mL/min", "L/min", "m3/s"))
-        raise InputError(f'--flow "{text}" is no flow rate; write a number and one of {known}, such as "2.1 mL/s".') from None
 
 
 def parse_numbers(option: str, text: str, count: int) -> tuple[float, ...]:
@@ -73,9 +58,10 @@ Viscosity = Annotated[str | None, typer.Option("--viscosity", help="newtonian:PA
 
 def model_table(inlets: list[int] | None, neck_plane: str | None, no_aneurysm: bool | None) -> dict[str, Any]:
     """The [model] settings from their options."""
+    numbers = parse_numbers("--neck-plane", neck_plane, 6) if neck_plane else None
     return {
         "inlet_caps": tuple(inlets) if inlets else None,
-        "neck_plane": parse_numbers("--neck-plane", neck_plane, 6) if neck_plane else None,
+        "neck_plane": numbers and {"point_mm": numbers[:3], "normal": numbers[3:]},
         "aneurysm": "none" if no_aneurysm else None,
     }
 
@@ -91,12 +77,12 @@ def boundary_table(
 ) -> dict[str, Any]:
     """The [boundary] settings from their options."""
     return {
-        "flow_ml_s": parse_flow(flow) if flow else None,
+        "flow_ml_s": flow,
         "waveform": waveform,
         "period_s": period,
         "profile": profile,
         "outlets": outlets,
-        "density": density,
+        "density_kg_m3": density,
         "viscosity": viscosity,
     }
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import Any
 
+from aneuflow.boundary import is_bundled, read_waveform
 from aneuflow.case import store
 from aneuflow.case.folder import CaseFolder, StageRecord, file_hash
 from aneuflow.errors import InputError
@@ -15,6 +17,7 @@ from aneuflow.pipeline.settings import InputSettings
 
 SURFACE_SUFFIXES = {".stl", ".obj", ".ply", ".vtp"}
 IMPORT_VERSION = 1
+WAVEFORM_FOLDER, WAVEFORM_FILE = "waveform", "waveform.csv"
 FOLDERS = {"image": "image", "mask": "segmentation", "surface": "surface"}
 
 
@@ -63,3 +66,18 @@ def import_input(case: CaseFolder, path: Path, described: dict[str, Any], settin
         else:
             store.write_image(target, read_image(path, settings.modality))
     return StageRecord("done", described["sha256"], folder, case.outputs(folder), 0.0)
+
+
+def import_waveform(case: CaseFolder, name: str, period_s: float | None) -> str:
+    """Keep a waveform given as a file within the case; gives the name it has from now on. Bundled ones stay as they are.
+
+    Raises InputError where the file is missing or no waveform.
+    """
+    if is_bundled(name):
+        return name
+    path = Path(name)
+    read_waveform(path, period_s)
+    with case.writing(WAVEFORM_FOLDER) as target:
+        shutil.copyfile(path, target / WAVEFORM_FILE)
+    case.record(WAVEFORM_FOLDER, StageRecord("done", file_hash(path), WAVEFORM_FOLDER, case.outputs(WAVEFORM_FOLDER), 0.0))
+    return WAVEFORM_FILE

@@ -12,7 +12,7 @@ from typing import Any
 
 from aneuflow.case.folder import CaseFolder, Manifest, StageRecord
 from aneuflow.errors import AneuflowError, InputError
-from aneuflow.pipeline.inputs import describe, import_input
+from aneuflow.pipeline.inputs import describe, import_input, import_waveform
 from aneuflow.pipeline.settings import Settings, Tables, settings_from
 from aneuflow.pipeline.stages import Stage, StageRun, chain
 from aneuflow.types import Progress, no_progress
@@ -53,7 +53,7 @@ def assess(path: Path, case_path: Path, tables: Tables | None = None, progress: 
         kept = case.exists() and case.manifest().input == described and _is_valid(case, IMPORT, described["sha256"])
         if not kept:
             _import(case, path, described, settings, progress(IMPORT))
-        case.save(replace(case.manifest(), settings=_changed(settings)))
+        settings = _keep_settings(case, settings, tables or {})
         first = StageEnd(IMPORT, "kept" if kept else "done", time.monotonic() - start)
         return [first, *_run_chain(case, settings, None, progress)]
 
@@ -73,8 +73,17 @@ def run_stage(case_path: Path, last: str, tables: Tables | None = None, progress
             )
         if last not in {stage.name for stage in chain(manifest.input["kind"])}:
             raise InputError(f"Case {case_path.name} began with a {manifest.input['kind']}, so it has no stage {last}.")
-        case.save(replace(manifest, settings=_changed(settings)))
+        settings = _keep_settings(case, settings, tables or {})
         return _run_chain(case, settings, last, progress)
+
+
+def _keep_settings(case: CaseFolder, settings: Settings, given: Tables) -> Settings:
+    """Store the settings with the case; a waveform file named just now is copied into it first."""
+    if "waveform" in given.get("boundary", {}):
+        kept = import_waveform(case, settings.boundary.waveform, settings.boundary.period_s)
+        settings = settings.model_copy(update={"boundary": settings.boundary.model_copy(update={"waveform": kept})})
+    case.save(replace(case.manifest(), settings=_changed(settings)))
+    return settings
 
 
 def _changed(settings: Settings) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from aneuflow.boundary import set_boundary
+from aneuflow.boundary import is_bundled, read_waveform, set_boundary
 from aneuflow.case import store
 from aneuflow.case.checkpoint import CheckpointFile
 from aneuflow.case.folder import CaseFolder
@@ -71,8 +71,11 @@ def _measure(run: StageRun) -> None:
 
 def _boundary(run: StageRun) -> None:
     model = store.read_model(run.folder("model"))
-    settings = run.settings
-    store.write_boundary(run.target, set_boundary(model, settings.boundary, settings.simulate.steady))
+    settings = run.settings.boundary
+    given = (
+        None if is_bundled(settings.waveform) else read_waveform(run.folder("waveform") / settings.waveform, settings.period_s)
+    )
+    store.write_boundary(run.target, set_boundary(model, settings, run.settings.simulate.steady, given))
 
 
 def _simulate(run: StageRun) -> None:
@@ -95,7 +98,7 @@ def _report(run: StageRun) -> None:
 SEGMENT = Stage("segment", "segmentation", 1, ("image",), ("segment",), _segment)
 MODEL = Stage("model", "model", 1, ("surface", "segmentation"), ("model",), _model)
 MEASURE = Stage("measure", "morphology", 1, ("model",), ("measure",), _measure)
-BOUNDARY = Stage("boundary", "boundary", 1, ("model",), ("boundary", "simulate"), _boundary)
+BOUNDARY = Stage("boundary", "boundary", 1, ("model", "waveform"), ("boundary", "simulate"), _boundary)
 SIMULATE = Stage("simulate", "flow", 1, ("model", "boundary"), ("simulate",), _simulate, frozenset({"threads"}))
 REPORT = Stage(
     "report",
