@@ -8,7 +8,6 @@ import nibabel
 import numpy as np
 import pytest
 import trimesh
-
 from tests.cli.run import run
 
 Maker = Callable[[Path], list[str]]
