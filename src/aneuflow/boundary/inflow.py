@@ -64,7 +64,7 @@ def inlet_flows(
     largest = int(np.argmax(flows))
     if flows[largest] > high or sum(flows) < low:
         raise InputError(
-            f"Inlet {ids[largest]} has a radius of {radii[largest]:.2f} mm, which gives an inflow of {flows[largest]:.2g} mL/s, "
+            f"Inlet {ids[largest]} has radius {radii[largest]:.2f} mm, which gives an inflow of {flows[largest]:.2g} mL/s, "
             f"outside {low:g} to {high:g} mL/s; check the units of the surface, or give the flow with --flow."
         )
     values = {"flow_ml_s": sum(flows), "radius_mm": float(radii[largest]), "wall_shear_pa": WALL_SHEAR_PA, "inlets": len(ids)}

@@ -132,7 +132,7 @@ class _Section:
         rows = np.flatnonzero((simplex >= 0) & self.inside[simplex])
         transform = self.mesh.transform[simplex[rows]]
         two = np.einsum("nij,nj->ni", transform[:, :2], points[rows] - transform[:, 2])
-        barycentric = np.column_stack([two, 1.0 - two.sum(axis=1)])
+        barycentric = np.clip(np.column_stack([two, 1.0 - two.sum(axis=1)]), 0.0, 1.0)
         columns = self.mesh.simplices[simplex[rows]]
         shape = (len(points), len(self.velocity))
         return coo_array((barycentric.ravel(), (np.repeat(rows, 3), columns.ravel())), shape=shape).tocsr()
