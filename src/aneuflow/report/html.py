@@ -1,0 +1,203 @@
+"""The report as one HTML page: for the screen with the interactive wall, for print without it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from aneuflow.quantities import Quantity, quantity, registry
+from aneuflow.report.content import ReportContent
+from aneuflow.report.numbers import format_number, format_unit
+from aneuflow.report.plots import ARTERY_COLOR, SAC_COLOR
+from aneuflow.report.scenes import CONSTRUCTION_COLORS, INLET_COLOR, OUTLET_COLOR
+from aneuflow.report.summary import Row, all_measures, headline, key_rows, measure_row
+from aneuflow.report.text import Language, catalogue, note_text, quantity_definition, quantity_name, text
+from aneuflow.report.viewer import viewer_payload
+from aneuflow.types import Note
+
+SECTIONS = ("summary", "wall", "image", "shape", "flow", "assumed", "warnings", "method", "provenance", "definitions")
+METHOD = ("lumen", "flow", "wall", "inflow", "segmentation", "models", "rupture")
+SHAPE_GROUPS, BOUNDARY_GROUPS = ("sac", "vessel"), ("boundary",)
+SAC_GROUPS = ("sac", "flow-sac")
+COLORS = {
+    "artery": ARTERY_COLOR, "sac": SAC_COLOR, "inlet": INLET_COLOR, "outlet": OUTLET_COLOR,
+    "width": CONSTRUCTION_COLORS["width"], "neck": CONSTRUCTION_COLORS["neck_diameter"],
+}  # fmt: skip
+VIEWER_TEXTS = ("field", "view", "reset", "range", "low", "high", "logarithmic", "ostium", "centerlines")
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One row of the table of definitions."""
+
+    name: str
+    symbol: str
+    unit: str
+    definition: str
+    formula: str
+    source: str
+
+
+def render_page(
+    content: ReportContent, pictures: Mapping[str, bytes], notes: Iterable[Note], language: Language, interactive: bool
+) -> str:
+    """The page as HTML. `pictures`: PNG or JPEG bytes by name; `notes`: those of the report itself; without `interactive` for print."""
+    environment = Environment(
+        loader=PackageLoader("aneuflow.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    source = partial(_asset, environment)
+    values = {
+        "t": partial(text, language),
+        "language": language,
+        "interactive": interactive,
+        "style": source("report.css"),
+        "pictures": {name: _data_address(picture) for name, picture in pictures.items()},
+        "colors": COLORS,
+        "vessel_suffix": "" if content.model.aneurysm is not None else "_vessel",
+        "sections": [key for key in SECTIONS if key != "image" or "image" in pictures],
+        "method": METHOD,
+        **_words_and_numbers(content, language),
+        **_notes_by_kind([*content.notes, *(("report", note) for note in notes)], language),
+        **_provenance(content, language),
+    }
+    if interactive:
+        payload = viewer_payload(content, language)
+        payload["texts"] = {key: text(language, f"viewer.{key}") for key in VIEWER_TEXTS}
+        # A "<" inside the JSON could end the script element it stands in.
+        values["viewer_data"] = Markup(json.dumps(payload, allow_nan=False).replace("<", "\\u003c"))
+        values["viewer_script"] = source("viewer.js")
+        values["thinned"] = payload["thinned"]
+    return environment.get_template("report.html").render(values)
+
+
+def _asset(environment: Environment, name: str) -> Markup:
+    loader = environment.loader
+    assert loader is not None
+    return Markup(loader.get_source(environment, name)[0])
+
+
+def _data_address(picture: bytes) -> str:
+    kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode('ascii')}"
+
+
+def _words_and_numbers(content: ReportContent, language: Language) -> dict[str, Any]:
+    tables = _tables(content, language)
+    return {
+        "case_name": content.case_name,
+        "title": text(language, "report.title" if content.model.aneurysm is not None else "report.title_vessel"),
+        "headline": headline(content, language),
+        "key_rows": key_rows(content, language),
+        "shape_tables": [(title, rows) for group, title, rows in tables if group in SHAPE_GROUPS],
+        "boundary_tables": [(title, rows) for group, title, rows in tables if group in BOUNDARY_GROUPS],
+        "flow_tables": [(title, rows) for group, title, rows in tables if group not in (*SHAPE_GROUPS, *BOUNDARY_GROUPS)],
+        "boundary": _boundary_facts(content, language),
+        "numerics": [
+            (_text_or(language, f"numerics.{name}", name), _plain(value, language))
+            for name, value in content.flow.numerics.items()
+        ],
+        "definitions": [_definition(quantity(id), language) for id in registry() if id in all_measures(content)],
+    }
+
+
+def _tables(content: ReportContent, language: Language) -> list[tuple[str, str, list[Row]]]:
+    """(group, title, rows) in the order of the registry; a bare vessel has no table of a sac."""
+    measures = all_measures(content)
+    rows: dict[str, list[Row]] = {}
+    for id, entry in registry().items():
+        if id in measures and (content.model.aneurysm is not None or entry.group not in SAC_GROUPS):
+            rows.setdefault(entry.group, []).append(measure_row(measures[id], language))
+    return [(group, _text_or(language, f"group.{group}", group), group_rows) for group, group_rows in rows.items()]
+
+
+def _definition(entry: Quantity, language: Language) -> Definition:
+    return Definition(
+        quantity_name(language, entry),
+        entry.symbol,
+        format_unit(entry.unit),
+        quantity_definition(language, entry),
+        entry.formula,
+        entry.source,
+    )
+
+
+def _notes_by_kind(notes: list[tuple[str, Note]], language: Language) -> dict[str, list[tuple[str, str]]]:
+    shown: dict[str, list[tuple[str, str]]] = {"warning": [], "assumption": [], "information": []}
+    for stage, note in notes:
+        line = (_text_or(language, f"stage.{stage}", stage), note_text(language, note))
+        if line not in shown[note.kind]:
+            shown[note.kind].append(line)
+    return {"warnings": shown["warning"], "assumptions": shown["assumption"], "information": shown["information"]}
+
+
+def _boundary_facts(content: ReportContent, language: Language) -> list[tuple[str, str]]:
+    boundary = content.boundary
+    radius = {cap.id: format_number(cap.radius_mm, 2) for cap in content.model.caps}
+    facts = []
+    for inlet in boundary.inlets:
+        profile = text(language, f"boundary.{inlet.profile}")
+        flow = format_number(inlet.mean_flow_ml_s, 2)
+        value = text(language, "boundary.inlet_value", flow=flow, profile=profile, radius=radius.get(inlet.cap_id, "–"))
+        facts.append((text(language, "boundary.inlet", cap=inlet.cap_id), value))
+    for outlet in boundary.outlets:
+        label, size = text(language, "boundary.outlet", cap=outlet.cap_id), radius.get(outlet.cap_id, "–")
+        if outlet.flow_share is not None:
+            share = format_number(100 * outlet.flow_share, 1)
+            facts.append((label, text(language, "boundary.outlet_split", share=share, radius=size)))
+        else:
+            pressure = format_number(outlet.pressure or 0.0, 0)
+            facts.append((label, text(language, "boundary.outlet_pressure", pressure=pressure, radius=size)))
+    waveform = text(language, "boundary.steady")
+    if boundary.waveform is not None:
+        name, period = boundary.waveform.name, format_number(boundary.waveform.period_s, 3)
+        waveform = text(language, "boundary.waveform_value", name=name, period=period)
+    blood = boundary.blood
+    parameters = ", ".join(f"{name} = {_plain(value, language)}" for name, value in blood.parameters.items())
+    return [
+        *facts,
+        (text(language, "boundary.waveform"), waveform),
+        (text(language, "boundary.density"), f"{format_number(blood.density, 0)} kg/m³"),
+        (text(language, "boundary.viscosity"), f"{text(language, f'boundary.{blood.model}')} ({parameters}; SI)"),
+    ]
+
+
+def _provenance(content: ReportContent, language: Language) -> dict[str, Any]:
+    provenance = content.provenance
+    return {
+        "provenance": provenance,
+        "credit": content.credit,
+        "inputs": [
+            (_text_or(language, f"kind.{entry.kind.replace(' ', '_')}", entry.kind), entry.sha256)
+            for entry in provenance.inputs
+        ],
+        "stages": [
+            (_text_or(language, f"stage.{run.name}", run.name), text(language, "report.seconds", seconds=run.seconds))
+            for run in provenance.stages
+        ],
+        "settings": [
+            (_text_or(language, f"stage.{stage}", stage), name, _plain(value, language))
+            for stage, settings in provenance.settings.items()
+            for name, value in settings.items()
+        ],
+    }
+
+
+def _plain(value: Any, language: Language) -> str:
+    """A setting or result as text: truth in words, numbers with four digits."""
+    if isinstance(value, bool):
+        return text(language, "report.yes" if value else "report.no")
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "–" if value is None else str(value)
+
+
+def _text_or(language: Language, key: str, otherwise: str) -> str:
+    """The text `key`, or the bare name where a newer stage brought one that has no wording yet."""
+    return catalogue(language).get(key, otherwise)

@@ -1,0 +1,36 @@
+"""How each wall field is shown: its unit, color map and range, the same in still pictures and the interactive view."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib import colormaps
+from matplotlib.colors import ListedColormap
+
+# Perceptually uniform and readable with color-blind eyes: (map, first, last). The nearly black and nearly white ends are cut
+# off, for they hide the shape; OSI and RRT grow darker, so that what is striking is what is large.
+COLOR_MAPS = {
+    "TAWSS": ("viridis", 0.05, 1.0), "WSS_peak": ("viridis", 0.05, 1.0), "OSI": ("magma", 0.97, 0.15),
+    "RRT": ("inferno", 0.97, 0.12), "pressure": ("cividis", 0.0, 1.0), "speed": ("plasma", 0.0, 1.0),
+}  # fmt: skip
+FIELD_UNITS = {"TAWSS": "Pa", "OSI": "", "RRT": "1/Pa", "pressure": "Pa", "WSS_peak": "Pa"}
+LOGARITHMIC = frozenset({"RRT"})
+
+
+def field_range(name: str, values: npt.NDArray[np.floating]) -> tuple[float, float]:
+    """The values the color bar ends at: robust against a few extreme points. Zero is kept as the lower end where it is natural."""
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return 0.0, 1.0
+    low, high = (float(value) for value in np.percentile(finite, (1, 99)))
+    if name in LOGARITHMIC:
+        low = max(low, 1e-3 * high) if high > 0 else 1e-3
+    elif name != "pressure":
+        low = 0.0
+    return (low, high) if high > low else (low, low + max(abs(low), 1.0) * 1e-3)
+
+
+def color_map(name: str) -> ListedColormap:
+    """The 256 colors of a field from the lower to the upper end of its range."""
+    base, first, last = COLOR_MAPS[name]
+    return ListedColormap(colormaps[base](np.linspace(first, last, 256)), name=f"aneuflow {name}")

@@ -1,0 +1,249 @@
+"""The pictures of the lumen and the flow in it, drawn off-screen with VTK and laid out with scale and color bar by matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyvista as pv
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+
+from aneuflow.report.content import ReportContent
+from aneuflow.report.plots import ARTERY_COLOR, INK, SAC_COLOR, round_length
+from aneuflow.report.ranges import FIELD_UNITS, LOGARITHMIC, color_map, field_range
+from aneuflow.report.views import View, close_views, patient_view
+from aneuflow.types import REGION_SAC, FloatArray, LumenModel, Surface
+
+PIXELS = 700
+OSTIUM_COLOR, INLET_COLOR, OUTLET_COLOR, LINE_COLOR = "#111827", "#1b9e5a", "#7b4fb0", "#333f4d"
+CONSTRUCTION_COLORS = {
+    "inflow_angle": INLET_COLOR, "outflow_angle": OUTLET_COLOR, "height": SAC_COLOR, "maximum_height": SAC_COLOR,
+    "width": "#e08e0b", "neck_diameter": OSTIUM_COLOR,
+}  # fmt: skip
+CONSTRUCTION_PANELS = (
+    ("inflow_angle", "maximum_height"),
+    ("outflow_angle", "maximum_height"),
+    ("height", "width", "neck_diameter"),
+)
+SEEDS = 70
+Picture = npt.NDArray[np.uint8]
+Drawing = Callable[[pv.Plotter], None]
+
+
+def key_picture(content: ReportContent) -> Figure:
+    """The wall by its mean shear in the view that shows the sac in profile."""
+    return _wall_figure(content, "TAWSS", close_views(content.model)[:1])
+
+
+def wall_field(content: ReportContent, name: str) -> Figure | None:
+    """One scalar field on the wall from two opposite sides; None where the solution lacks it or it is zero throughout."""
+    values = content.flow.wall_fields.get(name)
+    if values is None or not np.any(values):
+        return None
+    return _wall_figure(content, name, close_views(content.model)[:2])
+
+
+def model_picture(content: ReportContent) -> Figure:
+    """The model from the patient's front and from two sides of the sac, with neck line, caps and centerlines."""
+    model = content.model
+    views = close_views(model)
+    shown = (patient_view(model), views[0], views[2])
+    figure = _lay_out([(_picture(lambda plotter: _draw_model(plotter, model), view), view) for view in shown])
+    _patient_letters(figure.axes[0])
+    return figure
+
+
+def constructions(content: ReportContent) -> Figure | None:
+    """How inflow angle, outflow angle and the sac's sizes were taken; None without an aneurysm."""
+    segments = content.morphology.construction
+    panels = [panel for panel in CONSTRUCTION_PANELS if panel[0] in segments]
+    if content.model.aneurysm is None or not panels:
+        return None
+    view = close_views(content.model)[0]
+
+    def draw(names: Sequence[str]) -> Drawing:
+        def scene(plotter: pv.Plotter) -> None:
+            _draw_ghost(plotter, content.model)
+            for name in names:
+                if name in segments:
+                    _draw_segment(plotter, np.array(segments[name]), CONSTRUCTION_COLORS[name], view.radius_mm)
+
+        return scene
+
+    return _lay_out([(_picture(draw(panel), view), view) for panel in panels])
+
+
+def flow_views(content: ReportContent) -> Figure | None:
+    """Cycle-mean flow: streamlines in the lumen, and speed in the plane that cuts the sac along the parent artery."""
+    grid = _flow_grid(content)
+    views = close_views(content.model)
+    speed = grid["speed"][grid["speed"] > 0]
+    if not len(speed):
+        return None
+    limits = (0.0, float(np.percentile(speed, 99)))
+    lines = _streamlines(grid, content.model)
+    section = grid.slice(normal=views[0].toward_eye, origin=_section_origin(content.model))
+    if section.n_points:
+        section = section.clip_surface(_mesh(content.model.lumen.surface))
+
+    def draw_lines(plotter: pv.Plotter) -> None:
+        _draw_ghost(plotter, content.model)
+        if lines.n_points:
+            tubes = lines.tube(radius=0.008 * views[0].radius_mm)
+            plotter.add_mesh(tubes, scalars="speed", cmap=color_map("speed"), clim=limits, show_scalar_bar=False)
+
+    def draw_section(plotter: pv.Plotter) -> None:
+        _draw_ghost(plotter, content.model)
+        if section.n_points:
+            plotter.add_mesh(
+                section, scalars="speed", cmap=color_map("speed"), clim=limits, show_scalar_bar=False, lighting=False
+            )
+
+    shown = [(_picture(draw_lines, views[0]), views[0]), (_picture(draw_section, views[0]), views[0])]
+    return _lay_out(shown, ScalarMappable(Normalize(*limits), color_map("speed")), "|u| (m/s)")
+
+
+def _wall_figure(content: ReportContent, name: str, views: Sequence[View]) -> Figure:
+    values = content.flow.wall_fields[name]
+    limits = field_range(name, values)
+    mesh = _mesh(content.flow.wall)
+    mesh[name] = np.clip(np.nan_to_num(values, posinf=limits[1]), *limits)
+
+    def draw(plotter: pv.Plotter) -> None:
+        options = {"cmap": color_map(name), "clim": limits, "log_scale": name in LOGARITHMIC, "show_scalar_bar": False}
+        plotter.add_mesh(mesh, scalars=name, smooth_shading=True, ambient=0.25, **options)
+        _draw_neck_line(plotter, content.model)
+
+    norm = LogNorm(*limits) if name in LOGARITHMIC else Normalize(*limits)
+    unit = FIELD_UNITS[name]
+    label = f"{'p' if name == 'pressure' else name}{f' ({unit})' if unit else ''}"
+    return _lay_out([(_picture(draw, view), view) for view in views], ScalarMappable(norm, color_map(name)), label)
+
+
+def _picture(draw: Drawing, view: View) -> Picture:
+    plotter = pv.Plotter(off_screen=True, window_size=(PIXELS, PIXELS))
+    try:
+        plotter.set_background("white")
+        plotter.enable_anti_aliasing("ssaa")
+        draw(plotter)
+        plotter.enable_parallel_projection()
+        plotter.camera.position = view.focus_mm + 10 * view.radius_mm * view.toward_eye
+        plotter.camera.focal_point = view.focus_mm
+        plotter.camera.up = view.up
+        plotter.camera.parallel_scale = view.radius_mm
+        plotter.reset_camera_clipping_range()
+        return np.asarray(plotter.screenshot(return_img=True))
+    finally:
+        plotter.close()
+
+
+def _lay_out(pictures: Sequence[tuple[Picture, View]], colors: ScalarMappable | None = None, label: str = "") -> Figure:
+    """Pictures side by side, each with a scale in mm, and one color bar for all."""
+    width, bar = 3.6 * len(pictures), 0.95 if colors else 0.0
+    figure = Figure(figsize=(width + bar, 3.6), facecolor="white")
+    share = width / (width + bar)
+    for index, (picture, view) in enumerate(pictures):
+        ax = figure.add_axes((index * share / len(pictures), 0, share / len(pictures), 1))
+        ax.imshow(picture, interpolation="lanczos")
+        ax.set_axis_off()
+        _scale_bar(ax, view)
+    if colors:
+        bar_axes = figure.add_axes((share + 0.02 * share, 0.12, 0.16 / (width + bar), 0.72))
+        color_bar = figure.colorbar(colors, cax=bar_axes)
+        color_bar.ax.tick_params(labelsize=8, colors=INK)
+        color_bar.outline.set_visible(False)
+        bar_axes.set_title(label, fontsize=9, color=INK, loc="left", pad=8)
+    return figure
+
+
+def _scale_bar(ax: Axes, view: View) -> None:
+    length = round_length(0.6 * view.radius_mm)
+    pixels = length / (2 * view.radius_mm) * PIXELS
+    left, y = 0.04 * PIXELS, 0.955 * PIXELS
+    ax.plot([left, left + pixels], [y, y], color=INK, lw=1.5, solid_capstyle="butt")
+    ax.text(left + pixels / 2, y - 8, f"{length:g} mm", ha="center", va="bottom", fontsize=7, color=INK)
+
+
+def _patient_letters(ax: Axes) -> None:
+    for letter, x, y in (("R", 0.03, 0.5), ("L", 0.97, 0.5), ("S", 0.5, 0.04)):
+        ax.text(x * PIXELS, y * PIXELS, letter, fontsize=8, color="#7b8794", ha="center", va="center", weight="bold")
+
+
+def _mesh(surface: Surface) -> pv.PolyData:
+    return pv.PolyData.from_regular_faces(surface.points, surface.triangles)
+
+
+def _draw_model(plotter: pv.Plotter, model: LumenModel) -> None:
+    lumen = model.lumen
+    is_wall = lumen.patch == 0
+    is_sac = lumen.region[lumen.surface.triangles].min(axis=1) == REGION_SAC
+    for chosen, color in ((is_wall & ~is_sac, ARTERY_COLOR), (is_wall & is_sac, SAC_COLOR)):
+        if chosen.any():
+            part = _mesh(Surface(lumen.surface.points, lumen.surface.triangles[chosen])).clean()
+            plotter.add_mesh(part, color=color, opacity=0.5, smooth_shading=True)
+    for cap in model.caps:
+        chosen = lumen.patch == cap.id
+        if chosen.any():
+            color = INLET_COLOR if cap.role == "inlet" else OUTLET_COLOR
+            plotter.add_mesh(_mesh(Surface(lumen.surface.points, lumen.surface.triangles[chosen])), color=color)
+    for line in model.centerlines:
+        if len(line.points_mm) > 1:
+            plotter.add_mesh(pv.lines_from_points(line.points_mm), color=LINE_COLOR, line_width=2.5)
+    _draw_neck_line(plotter, model)
+
+
+def _draw_ghost(plotter: pv.Plotter, model: LumenModel) -> None:
+    plotter.add_mesh(_mesh(model.lumen.surface), color="#9aa5b1", opacity=0.18, smooth_shading=True)
+    _draw_neck_line(plotter, model)
+
+
+def _draw_neck_line(plotter: pv.Plotter, model: LumenModel) -> None:
+    if model.aneurysm is not None:
+        rim = model.aneurysm.ostium.neck_line_mm
+        plotter.add_mesh(pv.lines_from_points(np.vstack([rim, rim[:1]])), color=OSTIUM_COLOR, line_width=4)
+
+
+def _draw_segment(plotter: pv.Plotter, ends: FloatArray, color: str, scale_mm: float) -> None:
+    plotter.add_mesh(pv.Line(*ends).tube(radius=0.014 * scale_mm), color=color)
+    for end in ends:
+        plotter.add_mesh(pv.Sphere(radius=0.03 * scale_mm, center=end), color=color)
+
+
+def _flow_grid(content: ReportContent) -> pv.UnstructuredGrid:
+    volume = content.flow.volume
+    grid = pv.UnstructuredGrid({pv.CellType.VOXEL: volume.voxels}, volume.points_mm)
+    grid["velocity"] = volume.velocity
+    grid["speed"] = np.linalg.norm(volume.velocity, axis=1)
+    grid.set_active_vectors("velocity")
+    return grid
+
+
+def _streamlines(grid: pv.UnstructuredGrid, model: LumenModel) -> pv.PolyData:
+    random = np.random.default_rng(0)
+    seeds = [_disc(cap.center_mm - 0.3 * cap.radius_mm * cap.normal, cap.normal, cap.radius_mm, random) for cap in model.caps]
+    if model.aneurysm is not None:
+        ostium = model.aneurysm.ostium
+        radius = float(np.linalg.norm(ostium.neck_line_mm - ostium.center_mm, axis=1).mean())
+        seeds.append(_disc(ostium.center_mm, ostium.normal, radius, random))
+        points = model.lumen.surface.points[model.lumen.region == REGION_SAC]
+        middle = points.mean(axis=0)
+        seeds.append(middle + 0.6 * (points[random.integers(len(points), size=SEEDS // 2)] - middle))
+    options = {"vectors": "velocity", "integration_direction": "both", "max_length": 150.0, "initial_step_length": 0.3}
+    return grid.streamlines_from_source(pv.PolyData(np.vstack(seeds)), max_steps=1500, terminal_speed=1e-4, **options)
+
+
+def _disc(center: FloatArray, normal: FloatArray, radius_mm: float, random: np.random.Generator) -> FloatArray:
+    first = np.linalg.svd(np.asarray(normal)[None])[2]
+    angle, distance = random.uniform(0, 2 * np.pi, SEEDS), radius_mm * 0.9 * np.sqrt(random.uniform(0, 1, SEEDS))
+    return np.asarray(center + (distance * np.cos(angle))[:, None] * first[1] + (distance * np.sin(angle))[:, None] * first[2])
+
+
+def _section_origin(model: LumenModel) -> FloatArray:
+    if model.aneurysm is not None:
+        return model.aneurysm.ostium.center_mm
+    longest = max(model.centerlines, key=lambda line: len(line.points_mm))
+    return np.asarray(longest.points_mm[len(longest.points_mm) // 2])

@@ -1,0 +1,409 @@
+// The interactive wall: a surface colored by one field, its lines, and what lies under the pointer. WebGL 1, no dependencies.
+(function () {
+  "use strict";
+  const root = document.getElementById("viewer");
+  const canvas = root.querySelector("canvas");
+  const scene = JSON.parse(document.getElementById("viewer-data").textContent);
+  const texts = scene.texts;
+  const gl = canvas.getContext("webgl", { antialias: true, alpha: false });
+  if (!gl || !gl.getExtension("OES_element_index_uint")) {
+    showStill();
+    return;
+  }
+
+  const points = decode(scene.points), triangles = decode(scene.triangles);
+  const pointCount = points.length / 3;
+  scene.fields.forEach((field) => { field.values = decode(field.values); field.colors = decode(field.colors); });
+  const state = { field: scene.fields[0], low: 0, high: 1, logarithmic: false, centerlines: false, ostium: true };
+  const camera = { eye: [0, -1, 0], up: [0, 0, 1], focus: [0, 0, 0], radius: 10 };
+  let projected = null, drawRequested = false;
+
+  const surfaceProgram = program(
+    "attribute vec3 position; attribute vec3 normal; attribute float level; uniform mat4 matrix; varying vec3 n; varying float v;" +
+      "void main() { gl_Position = matrix * vec4(position, 1.0); n = normal; v = level; }",
+    "precision mediump float; uniform sampler2D colors; uniform vec3 eye; varying vec3 n; varying float v;" +
+      "void main() { float facing = abs(dot(normalize(n), eye)); vec3 c = texture2D(colors, vec2(clamp(v, 0.002, 0.998), 0.5)).rgb;" +
+      "gl_FragColor = vec4(c * (0.42 + 0.58 * facing) + 0.05 * pow(facing, 40.0), 1.0); }");
+  // Lines are flat bands that face the eye: WebGL itself draws lines only one pixel wide.
+  const lineProgram = program(
+    "attribute vec3 start; attribute vec3 end; attribute vec2 corner; uniform mat4 matrix; uniform vec2 size; uniform float width;" +
+      "uniform float lift; void main() { vec4 a = matrix * vec4(start, 1.0); vec4 b = matrix * vec4(end, 1.0);" +
+      "vec2 along = (b.xy - a.xy) * size; float len = max(length(along), 1e-6); vec2 side = vec2(-along.y, along.x) / len;" +
+      "vec4 p = mix(a, b, corner.x); p.xy += (side * corner.y + along / len * (corner.x - 0.5) * 0.6) * width / size;" +
+      "p.z -= lift; gl_Position = p; }",
+    "precision mediump float; uniform vec4 color; void main() { gl_FragColor = color; }");
+  const buffers = {
+    position: buffer(gl.ARRAY_BUFFER, points), normal: buffer(gl.ARRAY_BUFFER, pointNormals()), level: gl.createBuffer(),
+    triangles: buffer(gl.ELEMENT_ARRAY_BUFFER, triangles),
+  };
+  const lines = scene.lines.map((line) => ({ kind: line.kind, ...lineBuffers(decode(line.points)) }));
+  const texture = gl.createTexture();
+
+  buildControls();
+  listen();
+  look(scene.views[0]);
+  choose(state.field);
+  root.classList.add("ready");
+  new ResizeObserver(redraw).observe(canvas);
+  redraw();
+
+  function decode(array) {
+    const bytes = Uint8Array.from(atob(array.data), (letter) => letter.charCodeAt(0));
+    return new { f4: Float32Array, u4: Uint32Array, u1: Uint8Array }[array.type](bytes.buffer);
+  }
+
+  function showStill() {
+    root.querySelector(".viewer-missing").hidden = false;
+    const picture = document.querySelector("img.key-picture");
+    if (picture) root.append(picture.cloneNode());
+    root.classList.add("still");
+  }
+
+  // ---- vectors
+  function dot(a, b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
+  function cross(a, b) { return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]; }
+  function unit(a) { const n = Math.hypot(a[0], a[1], a[2]) || 1; return [a[0] / n, a[1] / n, a[2] / n]; }
+  function plus(a, b, factor) { return [a[0] + factor * b[0], a[1] + factor * b[1], a[2] + factor * b[2]]; }
+  function turn(a, axis, angle) {
+    const c = Math.cos(angle), s = Math.sin(angle), w = cross(axis, a), d = dot(axis, a) * (1 - c);
+    return [0, 1, 2].map((i) => a[i] * c + w[i] * s + axis[i] * d);
+  }
+  function right() { return unit(cross(camera.up, camera.eye)); }
+
+  function pointNormals() {
+    const normals = new Float32Array(points.length);
+    for (let t = 0; t < triangles.length; t += 3) {
+      const [a, b, c] = [3 * triangles[t], 3 * triangles[t + 1], 3 * triangles[t + 2]];
+      const u = [0, 1, 2].map((i) => points[b + i] - points[a + i]), v = [0, 1, 2].map((i) => points[c + i] - points[a + i]);
+      const n = cross(u, v);
+      for (const corner of [a, b, c]) for (let i = 0; i < 3; i++) normals[corner + i] += n[i];
+    }
+    return normals;
+  }
+
+  // ---- drawing
+  function program(vertex, fragment) {
+    const made = gl.createProgram();
+    [[gl.VERTEX_SHADER, vertex], [gl.FRAGMENT_SHADER, fragment]].forEach(([kind, source]) => {
+      const shader = gl.createShader(kind);
+      gl.shaderSource(shader, source);
+      gl.compileShader(shader);
+      gl.attachShader(made, shader);
+    });
+    gl.linkProgram(made);
+    if (!gl.getProgramParameter(made, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(made));
+    return made;
+  }
+
+  function buffer(target, values) {
+    const made = gl.createBuffer();
+    gl.bindBuffer(target, made);
+    gl.bufferData(target, values, gl.STATIC_DRAW);
+    return made;
+  }
+
+  function lineBuffers(path) {
+    const start = [], end = [], corner = [], order = [];
+    for (let i = 0; i + 5 < path.length; i += 3) {
+      const first = start.length / 3;
+      [[0, -1], [0, 1], [1, -1], [1, 1]].forEach((place) => {
+        start.push(path[i], path[i + 1], path[i + 2]);
+        end.push(path[i + 3], path[i + 4], path[i + 5]);
+        corner.push(place[0], place[1]);
+      });
+      order.push(first, first + 1, first + 2, first + 2, first + 1, first + 3);
+    }
+    return {
+      start: buffer(gl.ARRAY_BUFFER, new Float32Array(start)), end: buffer(gl.ARRAY_BUFFER, new Float32Array(end)),
+      corner: buffer(gl.ARRAY_BUFFER, new Float32Array(corner)),
+      order: buffer(gl.ELEMENT_ARRAY_BUFFER, new Uint32Array(order)), count: order.length,
+    };
+  }
+
+  function feed(made, name, values, size) {
+    const place = gl.getAttribLocation(made, name);
+    gl.bindBuffer(gl.ARRAY_BUFFER, values);
+    gl.enableVertexAttribArray(place);
+    gl.vertexAttribPointer(place, size, gl.FLOAT, false, 0, 0);
+  }
+
+  function matrix() {
+    const r = right(), u = camera.up, e = camera.eye, aspect = canvas.width / canvas.height, depth = 1000;
+    const rows = [plus([0, 0, 0], r, 1 / (camera.radius * aspect)), plus([0, 0, 0], u, 1 / camera.radius), plus([0, 0, 0], e, -1 / depth)];
+    const shift = rows.map((row) => -dot(row, camera.focus));
+    return [rows[0][0], rows[1][0], rows[2][0], 0, rows[0][1], rows[1][1], rows[2][1], 0, rows[0][2], rows[1][2], rows[2][2], 0, ...shift, 1];
+  }
+
+  function redraw() {
+    projected = null;
+    if (drawRequested) return;
+    drawRequested = true;
+    requestAnimationFrame(() => { drawRequested = false; draw(); });
+  }
+
+  function draw() {
+    const scale = Math.min(window.devicePixelRatio || 1, 2);
+    canvas.width = Math.max(1, Math.round(canvas.clientWidth * scale));
+    canvas.height = Math.max(1, Math.round(canvas.clientHeight * scale));
+    gl.viewport(0, 0, canvas.width, canvas.height);
+    gl.clearColor(1, 1, 1, 1);
+    gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
+    gl.enable(gl.DEPTH_TEST);
+    gl.useProgram(surfaceProgram);
+    feed(surfaceProgram, "position", buffers.position, 3);
+    feed(surfaceProgram, "normal", buffers.normal, 3);
+    feed(surfaceProgram, "level", buffers.level, 1);
+    gl.uniformMatrix4fv(gl.getUniformLocation(surfaceProgram, "matrix"), false, matrix());
+    gl.uniform3fv(gl.getUniformLocation(surfaceProgram, "eye"), camera.eye);
+    gl.bindTexture(gl.TEXTURE_2D, texture);
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, buffers.triangles);
+    gl.drawElements(gl.TRIANGLES, triangles.length, gl.UNSIGNED_INT, 0);
+    if (state.ostium) lines.filter((line) => line.kind === "ostium").forEach((line) => drawLine(line, 3 * scale, [0.07, 0.09, 0.15, 1], false));
+    if (state.centerlines) lines.filter((line) => line.kind === "centerline").forEach((line) => drawLine(line, 2 * scale, [0.85, 0.2, 0.25, 1], true));
+    showOrientation();
+  }
+
+  function drawLine(line, width, color, through) {
+    gl.useProgram(lineProgram);
+    feed(lineProgram, "start", line.start, 3);
+    feed(lineProgram, "end", line.end, 3);
+    feed(lineProgram, "corner", line.corner, 2);
+    gl.uniformMatrix4fv(gl.getUniformLocation(lineProgram, "matrix"), false, matrix());
+    gl.uniform2f(gl.getUniformLocation(lineProgram, "size"), canvas.width, canvas.height);
+    gl.uniform1f(gl.getUniformLocation(lineProgram, "width"), width);
+    gl.uniform1f(gl.getUniformLocation(lineProgram, "lift"), 0.0004);
+    gl.uniform4fv(gl.getUniformLocation(lineProgram, "color"), color);
+    if (through) gl.disable(gl.DEPTH_TEST);
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, line.order);
+    gl.drawElements(gl.TRIANGLES, line.count, gl.UNSIGNED_INT, 0);
+    gl.enable(gl.DEPTH_TEST);
+  }
+
+  // ---- colors
+  function level(value) {
+    const { low, high, logarithmic } = state;
+    if (!logarithmic) return (value - low) / (high - low);
+    return value > 0 ? Math.log(value / low) / Math.log(high / low) : 0;
+  }
+
+  function recolor() {
+    const levels = new Float32Array(pointCount);
+    for (let i = 0; i < pointCount; i++) {
+      const at = level(state.field.values[i]);
+      levels[i] = at >= 0 ? Math.min(at, 1) : at < 0 ? 0 : 1;
+    }
+    gl.bindBuffer(gl.ARRAY_BUFFER, buffers.level);
+    gl.bufferData(gl.ARRAY_BUFFER, levels, gl.DYNAMIC_DRAW);
+    gl.bindTexture(gl.TEXTURE_2D, texture);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGB, 256, 1, 0, gl.RGB, gl.UNSIGNED_BYTE, state.field.colors);
+    for (const wrap of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T]) gl.texParameteri(gl.TEXTURE_2D, wrap, gl.CLAMP_TO_EDGE);
+    for (const filter of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, filter, gl.LINEAR);
+    showColorBar();
+    redraw();
+  }
+
+  function choose(field) {
+    Object.assign(state, { field, low: field.range[0], high: field.range[1], logarithmic: field.logarithmic });
+    recolor();
+  }
+
+  function setRange(low, high) {
+    const lowest = state.logarithmic ? Number.MIN_VALUE : -Infinity;
+    if (Number.isFinite(low) && Number.isFinite(high) && high > low && low >= lowest) Object.assign(state, { low, high });
+    recolor();
+  }
+
+  function setLogarithmic(wanted) {
+    state.logarithmic = wanted;
+    if (wanted && state.low <= 0) state.low = state.high / 1000;
+    recolor();
+  }
+
+  function number(value) {
+    if (!Number.isFinite(value)) return "\u2013";
+    const size = Math.abs(value);
+    return size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(1) : String(Number(value.toPrecision(3)));
+  }
+
+  function element(name, options, ...children) {
+    const made = Object.assign(document.createElement(name), options);
+    made.append(...children);
+    return made;
+  }
+
+  function showColorBar() {
+    const { field, low, high, logarithmic } = state, bar = root.querySelector(".color-bar");
+    const ranges = root.querySelectorAll(".range");
+    ranges.forEach((part) => { part.hidden = Boolean(field.categories); });
+    if (field.categories) {
+      const swatches = field.categories.map((label, index) => {
+        const at = index ? 3 * 255 : 0;
+        const swatch = element("i", { className: "swatch" });
+        swatch.style.background = `rgb(${field.colors.slice(at, at + 3).join(",")})`;
+        return element("span", { className: "category" }, swatch, label);
+      });
+      bar.replaceChildren(...swatches);
+      return;
+    }
+    const stops = [];
+    for (let i = 0; i < 256; i += 15) stops.push(`rgb(${field.colors.slice(3 * i, 3 * i + 3).join(",")})`);
+    const band = element("div", { className: "band" });
+    band.style.background = `linear-gradient(to right, ${stops.join(",")})`;
+    const ticks = [0, 0.25, 0.5, 0.75, 1].map((at) =>
+      element("span", {}, number(logarithmic ? low * Math.pow(high / low, at) : low + at * (high - low))));
+    bar.replaceChildren(element("div", { className: "bar-title" }, field.label + (field.unit ? ` (${field.unit})` : "")), band,
+      element("div", { className: "ticks" }, ...ticks));
+    root.querySelector("[name=low]").value = number(low);
+    root.querySelector("[name=high]").value = number(high);
+    root.querySelector("[name=logarithmic]").checked = logarithmic;
+  }
+
+  function showOrientation() {
+    const places = { ".at-right": right(), ".at-left": right().map((x) => -x), ".at-top": camera.up, ".at-bottom": camera.up.map((x) => -x) };
+    for (const [place, direction] of Object.entries(places)) {
+      const parts = direction.map((x, i) => [Math.abs(x), (x > 0 ? "LPS" : "RAI")[i]]).sort((a, b) => b[0] - a[0]);
+      root.querySelector(place).textContent = parts.filter((part, i) => i === 0 || part[0] > 0.4).slice(0, 2).map((part) => part[1]).join("");
+    }
+  }
+
+  // ---- camera
+  function look(view) {
+    Object.assign(camera, { eye: unit(view.eye), focus: [...view.focus] });
+    camera.up = unit(plus(view.up, camera.eye, -dot(view.up, camera.eye)));
+    const aspect = canvas.clientWidth / Math.max(1, canvas.clientHeight);
+    camera.radius = view.radius / Math.min(1, aspect);
+    redraw();
+  }
+
+  function rotate(dx, dy) {
+    const side = right();
+    camera.eye = unit(turn(turn(camera.eye, camera.up, -dx), side, -dy));
+    camera.up = turn(camera.up, side, -dy);
+    camera.up = unit(plus(camera.up, camera.eye, -dot(camera.up, camera.eye)));
+    redraw();
+  }
+
+  function pan(dx, dy) {
+    const step = (2 * camera.radius) / canvas.clientHeight;
+    camera.focus = plus(plus(camera.focus, right(), -dx * step), camera.up, dy * step);
+    redraw();
+  }
+
+  function zoom(factor) {
+    camera.radius = Math.min(500, Math.max(0.2, camera.radius * factor));
+    redraw();
+  }
+
+  // ---- what lies under the pointer
+  function project() {
+    if (projected) return projected;
+    const r = right();
+    projected = new Float32Array(points.length);
+    for (let i = 0; i < points.length; i += 3) {
+      const p = [points[i] - camera.focus[0], points[i + 1] - camera.focus[1], points[i + 2] - camera.focus[2]];
+      projected[i] = dot(p, r);
+      projected[i + 1] = dot(p, camera.up);
+      projected[i + 2] = dot(p, camera.eye);
+    }
+    return projected;
+  }
+
+  function pick(x, y) {
+    const p = project();
+    let nearest = -Infinity, value = null;
+    for (let t = 0; t < triangles.length; t += 3) {
+      const a = 3 * triangles[t], b = 3 * triangles[t + 1], c = 3 * triangles[t + 2];
+      const bx = p[b] - p[a], by = p[b + 1] - p[a + 1], cx = p[c] - p[a], cy = p[c + 1] - p[a + 1];
+      const area = bx * cy - by * cx;
+      if (area === 0) continue;
+      const u = ((x - p[a]) * cy - (y - p[a + 1]) * cx) / area, v = (bx * (y - p[a + 1]) - by * (x - p[a])) / area;
+      if (u < 0 || v < 0 || u + v > 1) continue;
+      const depth = p[a + 2] + u * (p[b + 2] - p[a + 2]) + v * (p[c + 2] - p[a + 2]);
+      if (depth <= nearest) continue;
+      const f = state.field.values;
+      nearest = depth;
+      value = (1 - u - v) * f[a / 3] + u * f[b / 3] + v * f[c / 3];
+    }
+    return value;
+  }
+
+  function probe(event) {
+    const tip = root.querySelector(".tip"), box = canvas.getBoundingClientRect();
+    const step = (2 * camera.radius) / box.height, left = event.clientX - box.left, top = event.clientY - box.top;
+    const value = pick((left - box.width / 2) * step, (box.height / 2 - top) * step);
+    tip.hidden = value === null;
+    if (value === null) return;
+    const { field } = state;
+    tip.textContent = field.categories ? field.categories[Math.round(value)] : `${number(value)} ${field.unit}`;
+    tip.style.transform = `translate(${Math.min(left + 14, box.width - 90)}px, ${Math.max(4, top - 30)}px)`;
+  }
+
+  // ---- controls
+  function buildControls() {
+    const fields = element("select", { ariaLabel: texts.field });
+    scene.fields.forEach((field, index) => fields.append(element("option", { value: index }, field.label)));
+    fields.addEventListener("change", () => choose(scene.fields[fields.value]));
+    const views = element("select", { ariaLabel: texts.view });
+    scene.views.forEach((view, index) => views.append(element("option", { value: index }, view.label)));
+    views.addEventListener("change", () => look(scene.views[views.value]));
+    const reset = element("button", { type: "button" }, texts.reset);
+    reset.addEventListener("click", () => { views.value = 0; look(scene.views[0]); choose(state.field); });
+    const bounds = ["low", "high"].map((name) => element("input", { name, type: "text", inputMode: "decimal", ariaLabel: texts[name] }));
+    bounds.forEach((input) => input.addEventListener("change", () => setRange(...bounds.map((bound) => parseFloat(bound.value.replace(",", "."))))));
+    const range = element("span", { className: "range" }, texts.range + " ", bounds[0], " \u2013 ", bounds[1]);
+    const logarithmic = checkbox("logarithmic", texts.logarithmic, false, setLogarithmic);
+    logarithmic.classList.add("range");
+    const parts = [fields, views, reset, range, logarithmic];
+    if (lines.some((line) => line.kind === "ostium")) parts.push(checkbox("ostium", texts.ostium, true, (on) => { state.ostium = on; redraw(); }));
+    if (lines.some((line) => line.kind === "centerline")) parts.push(checkbox("centerlines", texts.centerlines, false, (on) => { state.centerlines = on; redraw(); }));
+    root.querySelector(".controls").append(...parts);
+  }
+
+  function checkbox(name, label, checked, act) {
+    const box = element("input", { type: "checkbox", name, checked });
+    box.addEventListener("change", () => act(box.checked));
+    return element("label", {}, box, " " + label);
+  }
+
+  function listen() {
+    const held = new Map();
+    const hold = (event, button) =>
+      held.set(event.pointerId, { pointerId: event.pointerId, clientX: event.clientX, clientY: event.clientY, button });
+    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+    canvas.addEventListener("pointerdown", (event) => { canvas.focus(); canvas.setPointerCapture(event.pointerId); hold(event, event.button); });
+    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, (event) => held.delete(event.pointerId));
+    canvas.addEventListener("pointerleave", () => { root.querySelector(".tip").hidden = true; });
+    canvas.addEventListener("pointermove", (event) => {
+      const before = held.get(event.pointerId);
+      if (!before) return probe(event);
+      const dx = event.clientX - before.clientX, dy = event.clientY - before.clientY;
+      if (held.size === 2) {
+        const other = [...held.values()].find((pointer) => pointer.pointerId !== event.pointerId);
+        const reach = (pointer) => Math.hypot(pointer.clientX - other.clientX, pointer.clientY - other.clientY) || 1;
+        zoom(reach(before) / reach(event));
+        pan(dx / 2, dy / 2);
+      } else if (event.shiftKey || before.button > 0) pan(dx, dy);
+      else rotate(dx * 0.008, dy * 0.008);
+      hold(event, before.button);
+    });
+    // Only a canvas that was chosen takes the wheel: else a reader who scrolls the page would get stuck here.
+    canvas.addEventListener("wheel", (event) => {
+      if (document.activeElement !== canvas) return;
+      event.preventDefault();
+      zoom(Math.exp(event.deltaY * 0.0012));
+    }, { passive: false });
+    canvas.addEventListener("keydown", (event) => {
+      const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+      if (event.key in arrows) {
+        const [dx, dy] = arrows[event.key];
+        if (event.shiftKey) pan(-20 * dx, -20 * dy);
+        else rotate(0.1 * dx, 0.1 * dy);
+      } else if (event.key === "+" || event.key === "=") zoom(0.87);
+      else if (event.key === "-") zoom(1.15);
+      else if (event.key === "r" || event.key === "0") look(scene.views[0]);
+      else if (scene.views[Number(event.key) - 1]) look(scene.views[Number(event.key) - 1]);
+      else return;
+      event.preventDefault();
+    });
+  }
+})();

@@ -1,0 +1,129 @@
+"""What the interactive view is fed with: the wall, its fields and the lines on it as base64 arrays in one JSON object."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyvista as pv
+from matplotlib.colors import to_rgb
+from scipy.spatial import cKDTree
+
+from aneuflow.report.content import ReportContent
+from aneuflow.report.plots import ARTERY_COLOR, SAC_COLOR
+from aneuflow.report.ranges import FIELD_UNITS, LOGARITHMIC, color_map, field_range
+from aneuflow.report.text import Language, text
+from aneuflow.report.views import close_views, patient_view
+from aneuflow.types import REGION_SAC, FloatArray, Surface
+
+MAXIMUM_POINTS = 110_000
+SCALARS = ("TAWSS", "OSI", "RRT", "pressure")
+
+
+def viewer_payload(content: ReportContent, language: Language) -> dict[str, Any]:
+    """The scene: `points` (n, 3) float32 less `center` in mm, `triangles` (m, 3) uint32, `fields`, lines, views and labels.
+
+    Each array is {"type", "data": base64 of its little-endian bytes}; each field has values (n,) float32, range, unit and colors.
+    A wall of more than MAXIMUM_POINTS points is thinned and says so (`thinned`).
+    """
+    wall, origin = _thinned(content.flow.wall)
+    center = 0.5 * (wall.points.min(axis=0) + wall.points.max(axis=0))
+    return {
+        "center": center.tolist(),
+        "points": _encode(wall.points - center, "<f4"),
+        "triangles": _encode(wall.triangles, "<u4"),
+        "fields": _fields(content, origin, language),
+        "lines": _lines(content, center, language),
+        "views": _views(content, center, language),
+        "thinned": len(origin) < len(content.flow.wall.points),
+    }
+
+
+def _fields(content: ReportContent, origin: npt.NDArray[np.intp], language: Language) -> list[dict[str, Any]]:
+    values = {name: content.flow.wall_fields[name] for name in SCALARS if name in content.flow.wall_fields}
+    if "WSS_peak" in content.flow.wall_fields:
+        values["WSS_peak"] = np.linalg.norm(content.flow.wall_fields["WSS_peak"], axis=1)
+    scalars = [
+        {
+            "name": name,
+            "label": text(language, f"field.{name}"),
+            "unit": FIELD_UNITS[name],
+            "range": field_range(name, field),
+            "logarithmic": name in LOGARITHMIC,
+            "colors": _encode(np.round(255 * color_map(name).colors[:, :3]), "<u1"),
+            "values": _encode(field[origin], "<f4"),
+        }
+        for name, field in values.items()
+    ]
+    return scalars if content.model.aneurysm is None else [*scalars, _region_field(content, origin, language)]
+
+
+def _region_field(content: ReportContent, origin: npt.NDArray[np.intp], language: Language) -> dict[str, Any]:
+    colors = np.array([to_rgb(ARTERY_COLOR)] * 128 + [to_rgb(SAC_COLOR)] * 128)
+    return {
+        "name": "region",
+        "label": text(language, "field.region"),
+        "unit": "",
+        "range": (0.0, 1.0),
+        "logarithmic": False,
+        "categories": [text(language, "viewer.artery"), text(language, "viewer.sac")],
+        "colors": _encode(np.round(255 * colors), "<u1"),
+        "values": _encode(content.flow.region[origin] == REGION_SAC, "<f4"),
+    }
+
+
+def _lines(content: ReportContent, center: FloatArray, language: Language) -> list[dict[str, Any]]:
+    model = content.model
+    lines = []
+    if model.aneurysm is not None:
+        rim = model.aneurysm.ostium.neck_line_mm
+        label = text(language, "viewer.ostium")
+        lines.append({"kind": "ostium", "label": label, "points": _encode(np.vstack([rim, rim[:1]]) - center, "<f4")})
+    label = text(language, "viewer.centerlines")
+    lines += [
+        {"kind": "centerline", "label": label, "points": _encode(line.points_mm - center, "<f4")}
+        for line in model.centerlines
+        if len(line.points_mm) > 1
+    ]
+    return lines
+
+
+def _views(content: ReportContent, center: FloatArray, language: Language) -> list[dict[str, Any]]:
+    """The close views, then the six sides of the patient."""
+    close = close_views(content.model)
+    whole = patient_view(content.model)
+    views = [(view.name, view.toward_eye, view.up, view.focus_mm, view.radius_mm) for view in close]
+    head, front = np.array([0.0, 0.0, 1.0]), np.array([0.0, -1.0, 0.0])
+    sides = {"anterior": (front, head), "posterior": (-front, head), "left": (np.array([1.0, 0, 0]), head)}
+    sides |= {"right": (np.array([-1.0, 0, 0]), head), "superior": (head, front), "inferior": (-head, -front)}
+    views += [(name, eye, up, whole.focus_mm, whole.radius_mm) for name, (eye, up) in sides.items()]
+    return [
+        {
+            "name": name,
+            "label": text(language, f"view.{name}"),
+            "eye": eye.tolist(),
+            "up": up.tolist(),
+            "focus": (focus - center).tolist(),
+            "radius": radius,
+        }
+        for name, eye, up, focus, radius in views
+    ]
+
+
+def _thinned(wall: Surface) -> tuple[Surface, npt.NDArray[np.intp]]:
+    """The wall with at most about MAXIMUM_POINTS points, and for each the point of the full wall whose values it shows."""
+    count = len(wall.points)
+    if count <= MAXIMUM_POINTS:
+        return wall, np.arange(count)
+    mesh = pv.PolyData.from_regular_faces(wall.points, wall.triangles)
+    mesh = mesh.decimate_pro(1 - MAXIMUM_POINTS / count, preserve_topology=True)
+    points = np.asarray(mesh.points, dtype=np.float64)
+    triangles = mesh.faces.reshape(-1, 4)[:, 1:].astype(np.int32)
+    return Surface(points, triangles), cKDTree(wall.points).query(points)[1]
+
+
+def _encode(values: npt.ArrayLike, kind: str) -> dict[str, str]:
+    array = np.ascontiguousarray(values, dtype=kind)
+    return {"type": kind[1:], "data": base64.b64encode(array.tobytes()).decode("ascii")}
