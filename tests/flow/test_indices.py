@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import pyvista
+from conftest import shared_data
 
 from aneuflow.flow.indices import (
     OstiumFlow,
@@ -298,3 +301,14 @@ def test_every_measure_stands_in_the_registry_and_every_entry_is_reached() -> No
     found = values(wall_fields={**base.wall_fields, "TAWSS": tawss}).keys()
     ours = {id for id, entry in registry().items() if entry.group in ("boundary", "flow-sac", "flow-vessel")}
     assert found == ours
+
+
+def test_statistics_reproduce_the_stored_numbers_of_a_real_wall() -> None:
+    wall = pyvista.read(shared_data("openfoam/AN202/wall_h140.vtp"))
+    stored = json.loads(shared_data("openfoam/AN202/case.json").read_text("utf-8"))["levels"][1]["wss"]["sac"]
+    areas = np.asarray(wall.compute_cell_sizes(length=False, volume=False).cell_data["Area"], dtype=np.float64)
+    sac = np.asarray(wall.cell_data["sac"]) == 1
+    found = statistics(np.linalg.norm(wall.cell_data["wss"], axis=1)[sac], areas[sac])
+    assert found.mean == pytest.approx(stored["mean_wss_Pa"], rel=1e-3)
+    assert found.p99 == pytest.approx(stored["p99_wss_Pa"], rel=0.01)
+    assert found.maximum == pytest.approx(stored["max_wss_Pa"], rel=1e-4)

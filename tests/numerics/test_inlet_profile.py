@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from conftest import shared_data
 
 from aneuflow.errors import InputError
 from aneuflow.numerics.inlet_profile import PHASES, flow_ratio, inlet_velocity, poisson_profile
@@ -97,3 +98,13 @@ def test_flow_ratio_is_cyclic() -> None:
 def test_a_section_without_area_is_refused() -> None:
     with pytest.raises(InputError, match="encloses no area"):
         poisson_profile(np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]]), np.zeros((1, 2)))
+
+
+def test_a_real_inlet_agrees_with_an_independent_finite_element_solution() -> None:
+    # The inlet velocity that the OpenFOAM reference of AN202 was driven with: 40 rings of 160 nodes, the last one the rim.
+    stored = np.load(shared_data("openfoam/AN202/inlet_profile.npz"))
+    points = stored["points_mm"] - stored["centre_mm"]
+    plane = points @ np.linalg.svd(points, full_matrices=False)[2][:2].T
+    ours = poisson_profile(plane[-160:], plane)
+    assert np.abs(ours - stored["w_over_mean"]).max() < 0.005 * 2.0
+    assert stored["w_over_mean"][-160:].max() == 0.0
