@@ -25,6 +25,12 @@ _SEED_SHARE = 0.35
 _FOLLOW_SHARE = {"CTA": 0.38, "MRA": 0.2, "3DRA": 0.3, "unknown": 0.25}
 _NOISE_FACTOR = 5.0
 _AIR_HU = -300.0
+# Beside bone the cavernous sinus and marrow enhance too: there only what reaches the level of arteries is followed, and
+# only what is thicker than a plate of bone.
+_NEAR_BONE_MM = 3.0
+_NEAR_BONE_SHARE = 0.55
+_NEAR_BONE_RADIUS_MM = 0.7
+_LONGEST_GAP_MM = 5.0
 _FINEST_MM = 0.25
 _MAX_WORKING_VOXELS = 80_000_000
 _FEWEST_VOXELS = 20
@@ -59,16 +65,22 @@ def segment(volume: Volume, settings: SegmentSettings | None = None, progress: P
     contrast, bone = _contrast(values, volume.modality, spacing_mm)
     progress(0.4, "seeds")
     follow = max(_FOLLOW_SHARE[volume.modality] * contrast.lumen, _NOISE_FACTOR * contrast.noise)
-    candidates = _grown_from_seeds(contrast, bone, follow, spacing_mm)
+    near_bone = None if bone is None else ndimage.distance_transform_edt(~bone) * spacing_mm < _NEAR_BONE_MM
+    candidates = _grown_from_seeds(contrast, bone, near_bone, follow, spacing_mm)
+    axis = skeletonize(candidates)
     progress(0.7, "walls")
-    wall = _wall_level(contrast, candidates, follow, spacing_mm)
+    wall = _wall_level(contrast, axis, follow, spacing_mm)
     if settings.threshold is not None:
         wall = np.full_like(wall, max(settings.threshold - contrast.tissue, 1e-3))
     lumen = candidates & (contrast.values >= wall)
     progress(0.85, "trees")
+    lumen = _without_thin(lumen, settings.minimum_diameter_mm, near_bone, spacing_mm)
+    lumen, bridges = _bridged(lumen, axis, spacing_mm)
     trees, notes = _kept_trees(lumen, settings, spacing_mm)
     soft = _soft_map(contrast.values, wall, trees)
     progress(1.0, "arteries found")
+    if bridges:
+        notes = (*notes, Note("vessel_gaps_bridged", {"count": bridges}, "assumption"))
     if bone is not None:
         notes = (*notes, Note("bone_removed_by_shape"))
     labels: ByteArray = (soft >= 0.5).astype(np.uint8)
@@ -122,12 +134,14 @@ def _lumen_level(above: Float32Array, bright: BoolArray, spacing_mm: float) -> f
     return float(np.percentile(above[bright][strong], 75))
 
 
-def _grown_from_seeds(contrast: Contrast, bone: BoolArray | None, follow: float, spacing_mm: float) -> BoolArray:
-    """Voxels above `follow` that hang together with a round, bright seed."""
+def _grown_from_seeds(
+    contrast: Contrast, bone: BoolArray | None, near_bone: BoolArray | None, follow: float, spacing_mm: float
+) -> BoolArray:
+    """Voxels above `follow`, beside bone above half the lumen's level, that hang together with a round, bright seed."""
     above = contrast.values
     mask = above > follow
-    if bone is not None:
-        mask &= ~bone
+    if bone is not None and near_bone is not None:
+        mask &= ~bone & (~near_bone | (above > _NEAR_BONE_SHARE * contrast.lumen))
     if not mask.any():
         raise MethodError(_NO_VESSEL)
     strength, roundness = tubularity(above, mask, spacing_mm, SCALES_MM)
@@ -142,10 +156,9 @@ def _grown_from_seeds(contrast: Contrast, bone: BoolArray | None, follow: float,
     return grown
 
 
-def _wall_level(contrast: Contrast, candidates: BoolArray, follow: float, spacing_mm: float) -> Float32Array:
+def _wall_level(contrast: Contrast, axis: BoolArray, follow: float, spacing_mm: float) -> Float32Array:
     """Half the contrast along the nearest vessel axis, smoothed along the vessel, at each voxel; never under `follow`."""
     above = ndimage.gaussian_filter(contrast.values, 0.3 / spacing_mm)
-    axis = skeletonize(candidates)
     peak = ndimage.maximum_filter(above, size=3)
     weight = ndimage.gaussian_filter(axis.astype(np.float32), 1.0 / spacing_mm)
     smooth = ndimage.gaussian_filter(np.where(axis, peak, np.float32(0)), 1.0 / spacing_mm) / np.maximum(weight, 1e-12)
@@ -156,13 +169,46 @@ def _wall_level(contrast: Contrast, candidates: BoolArray, follow: float, spacin
     return np.maximum(0.5 * level, follow).astype(np.float32)
 
 
+def _without_thin(lumen: BoolArray, diameter_mm: float, near_bone: BoolArray | None, spacing_mm: float) -> BoolArray:
+    """The part of `lumen` that a ball of `diameter_mm` reaches; beside bone the ball is as thick as plates of bone are."""
+    kept = _opened(lumen, 0.5 * diameter_mm, spacing_mm)
+    if near_bone is not None:
+        kept &= ~near_bone | _opened(lumen, max(0.5 * diameter_mm, _NEAR_BONE_RADIUS_MM), spacing_mm)
+    return kept
+
+
+def _opened(mask: BoolArray, radius_mm: float, spacing_mm: float) -> BoolArray:
+    centers = ndimage.distance_transform_edt(mask) * spacing_mm >= radius_mm
+    if not centers.any():
+        return centers
+    reached: BoolArray = mask & (ndimage.distance_transform_edt(~centers) * spacing_mm <= radius_mm)
+    return reached
+
+
+def _bridged(lumen: BoolArray, axis: BoolArray, spacing_mm: float) -> tuple[BoolArray, int]:
+    """`lumen` with the places closed where a vessel axis joins two of its parts across a short gap or corner to corner, and how many.
+
+    A communicating artery may be a voxel wide or less; it is carried on three voxels wide.
+    """
+    corners = np.ones((3, 3, 3))
+    parts, _ = ndimage.label(lumen)
+    highest = ndimage.maximum_filter(parts, size=3)
+    lowest = ndimage.minimum_filter(np.where(lumen, parts, np.iinfo(parts.dtype).max), size=3)
+    gaps, count = ndimage.label(axis & (~lumen | (highest != lowest)), corners)
+    result, bridges = lumen.copy(), 0
+    for index, place in enumerate(ndimage.find_objects(gaps, count), start=1):
+        around = tuple(slice(max(side.start - 2, 0), side.stop + 2) for side in place)
+        gap = gaps[around] == index
+        touched = np.unique(parts[around][ndimage.binary_dilation(gap, corners)])
+        if np.count_nonzero(touched) > 1 and np.count_nonzero(gap) * spacing_mm <= _LONGEST_GAP_MM:
+            result[around] |= ndimage.binary_dilation(gap)
+            bridges += 1
+    return result, bridges
+
+
 def _kept_trees(lumen: BoolArray, settings: SegmentSettings, spacing_mm: float) -> tuple[BoolArray, tuple[Note, ...]]:
-    """The largest connected trees without vessels under the smallest diameter, and what was left out."""
-    depth = ndimage.distance_transform_edt(lumen) * spacing_mm
-    reach = 0.5 * settings.minimum_diameter_mm
-    core = depth >= reach
-    thick = lumen & (ndimage.distance_transform_edt(~core) * spacing_mm <= reach) if core.any() else core
-    parts, count = label(thick, return_num=True, connectivity=1)
+    """The largest connected trees, and what was left out."""
+    parts, count = label(lumen, return_num=True, connectivity=1)
     if count == 0:
         raise MethodError(_NO_VESSEL)
     sizes = np.bincount(parts.ravel())
@@ -182,7 +228,7 @@ def _soft_map(above: Float32Array, wall: Float32Array, trees: BoolArray) -> Floa
     """The share of lumen in each voxel: 0.5 at the wall level, 1 at twice of it, 0 at the surroundings and away from the trees."""
     near = ndimage.binary_dilation(trees, np.ones((3, 3, 3)), iterations=2)
     share = np.clip(above / (2 * wall), 0, 1)
-    share[trees] = np.maximum(share[trees], 0.5)
+    share[trees] = np.maximum(share[trees], np.float32(0.55))
     outside = near & ~trees
     share[outside] = np.minimum(share[outside], np.float32(0.499))
     share[~near] = 0
