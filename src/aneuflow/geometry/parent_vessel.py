@@ -25,7 +25,8 @@ from aneuflow.types import WALL_PATCH, Cap, FloatArray, PatchedSurface
 # All pairs of ends are joined up to this many; larger trees only from inlets to outlets.
 _ENDS_FOR_ALL_PAIRS = 6
 _TOO_DEEP, _TOO_SHALLOW = 2.0, 24.0
-# A blind end is a branch, not a sac, where it is this many times longer than its radius and thinner than this share of the parent.
+# A blind end is a branch, not a sac, where it is this many times longer than its radius and thinner than this share of the
+# parent's.
 _BRANCH_LENGTH, _BRANCH_RADIUS, _BRANCHES = 5.0, 0.8, 6
 _BOX_VOXELS, _LUMEN_VOXELS = 4e7, 1.2e5
 
@@ -85,7 +86,7 @@ def lumen_grid(lumen: PatchedSurface, caps: tuple[Cap, ...]) -> LumenGrid:
     samples = np.concatenate([points[np.unique(wall)], corners.mean(axis=1), corners[:, [0, 1]].mean(axis=1)])
     tree = cKDTree(samples)
     places = low + spacing * cells
-    return LumenGrid(places, tree.query(places)[0], _neighbors(cells, shape, spacing), spacing, tree)
+    return LumenGrid(places, np.asarray(tree.query(places)[0]), _neighbors(cells, shape, spacing), spacing, tree)
 
 
 def _neighbors(cells: Any, shape: Any, spacing: float) -> Any:

@@ -28,7 +28,7 @@ def minimum_cut(pairs: npt.NDArray[Any], pair_cost: FloatArray, gain: FloatArray
     columns = np.concatenate([pairs[:, 1], pairs[:, 0], liked, np.full(len(disliked), n + 1)])
     cost = np.concatenate([pair_cost, pair_cost, gain[liked], -gain[disliked]])
     scale = _LARGEST / max(float(cost.max(initial=0.0)), 1e-300)
-    capacity = sparse.csr_matrix((np.round(cost * scale).astype(np.int32), (rows, columns)), shape=(n + 2, n + 2))
+    capacity = sparse.csr_array((np.round(cost * scale).astype(np.int32), (rows, columns)), shape=(n + 2, n + 2))
     residual = capacity - csgraph.maximum_flow(capacity, n, n + 1).flow
     residual.data = np.maximum(residual.data, 0)
     residual.eliminate_zeros()

@@ -1,0 +1,30 @@
+"""Angles between the sac and the branches at its neck."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from aneuflow.numerics.centerline import arc_length
+from aneuflow.types import Centerline, FloatArray
+
+
+def direction_from_neck(line: Centerline, at_end: bool) -> FloatArray:
+    """Unit vector (3,) along a branch away from the neck, over the first local diameter of its length.
+
+    at_end: the neck is at the line's last point (inflow artery), else at its first (outflow branch).
+    """
+    points = line.points_mm[::-1] if at_end else line.points_mm
+    radius = line.radius_mm[::-1] if at_end else line.radius_mm
+    near = points[: max(2, int(np.searchsorted(arc_length(points), 2 * radius[0])) + 1)]
+    # The mean of the chords from the neck weighs the whole diameter, not the noise of its last point.
+    chords = near[1:] - near[0]
+    mean = chords.sum(axis=0)
+    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12))
+
+
+def angle_deg(first: FloatArray, second: FloatArray) -> float:
+    """Angle between two vectors (3,), degrees in [0, 180]."""
+    cosine = float(first @ second) / max(float(np.linalg.norm(first) * np.linalg.norm(second)), 1e-12)
+    return math.degrees(math.acos(min(1.0, max(-1.0, cosine))))
