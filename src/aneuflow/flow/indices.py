@@ -29,6 +29,10 @@ LOW_SHEAR_PA = 0.4
 RESIDENCE_FLOOR_PA = 1e-3
 # What flows into a rigid sac flows out of it: with a sampled net flow above this part of the total the rates are not given.
 OSTIUM_IMBALANCE_LIMIT = 0.25
+# A steady flow says nothing about swings through the cycle: 0 would read as a finding.
+CYCLE_MEASURES = frozenset(
+    ("sac_osi_mean", "sac_osi_p99", "sac_rrt_mean", "sac_rrt_median", "vessel_osi_mean", "vessel_osi_p99", "inflow_rate_peak")
+)
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -157,10 +161,11 @@ def hemodynamic_measures(
         if (key := f"inflow_{model.aneurysm.parent_line.start_cap}") in solution.history:
             vessel_flow = _mean(solution.history[key], boundary)
         if ostium is not None and ostium_imbalance(ostium) <= OSTIUM_IMBALANCE_LIMIT:
-            numbers |= _ostium_numbers(ostium, vessel_flow, pulsatile=boundary.waveform is not None)
+            numbers |= _ostium_numbers(ostium, vessel_flow)
         numbers["sac_kinetic_energy"] = _mean(solution.history["sac_kinetic_energy"], boundary)
     numbers |= _vessel_wall_numbers(solution, areas)
-    return tuple(Measure(id, float(value)) for id, value in numbers.items())
+    steady = boundary.waveform is None
+    return tuple(Measure(id, float(value)) for id, value in numbers.items() if not (steady and id in CYCLE_MEASURES))
 
 
 def _sac_wall_numbers(solution: FlowSolution, areas: FloatArray, parent: BoolArray) -> dict[str, float]:
@@ -188,11 +193,10 @@ def _sac_wall_numbers(solution: FlowSolution, areas: FloatArray, parent: BoolArr
     }
 
 
-def _ostium_numbers(ostium: OstiumFlow, vessel_flow_ml_s: float, pulsatile: bool) -> dict[str, float]:
+def _ostium_numbers(ostium: OstiumFlow, vessel_flow_ml_s: float) -> dict[str, float]:
     inflow, area_part = ostium_inflow(ostium.velocity_mean, ostium.normals, ostium.areas_mm2)
     numbers = {"inflow_rate": inflow, "inflow_fraction": 100.0 * inflow / vessel_flow_ml_s}
-    if pulsatile:
-        numbers["inflow_rate_peak"] = ostium_inflow(ostium.velocity_peak, ostium.normals, ostium.areas_mm2)[0]
+    numbers["inflow_rate_peak"] = ostium_inflow(ostium.velocity_peak, ostium.normals, ostium.areas_mm2)[0]
     if area_part > 0.0:
         numbers["inflow_concentration_index"] = inflow_concentration_index(inflow, vessel_flow_ml_s, area_part)
     return numbers
