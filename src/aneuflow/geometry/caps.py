@@ -62,27 +62,21 @@ def without_flat_ends(surface: Surface) -> Surface:
     or more on a flat end, a fifth on a dome whatever its size.
     """
     points, triangles = surface.points, surface.triangles
-    smooth = sf.vertex_normals(points, triangles)[triangles].mean(axis=1)
     normals = sf.face_normals(points, triangles)
     areas = sf.face_areas(points, triangles)
-    flatness = np.einsum("ij,ij->i", smooth, normals)
-    pairs = sf.face_adjacency(triangles)
-    for _ in range(3):
-        total, count = flatness.copy(), np.ones(len(flatness))
-        for a, b in ((0, 1), (1, 0)):
-            total += np.bincount(pairs[:, a], flatness[pairs[:, b]], minlength=len(flatness))
-            count += np.bincount(pairs[:, a], minlength=len(flatness))
-        flatness = total / count
     tried, removed = np.zeros(len(triangles), dtype=bool), np.zeros(len(triangles), dtype=bool)
-    for seed in np.argsort(-flatness).tolist():
-        if tried.mean() > 0.5 or flatness[seed] < 0.97:
-            break
+    for seed in np.argsort(-areas).tolist():
         if tried[seed]:
             continue
-        patch = _patch_around(normals, triangles, seed, normals[seed], _FLAT_ANGLE)
+        patch, direction = _patch_around(normals, triangles, seed, normals[seed], _FLAT_ANGLE), normals[seed]
         tried |= patch
+        for _ in range(2):
+            direction = (areas[patch, None] * normals[patch]).sum(axis=0)
+            direction = direction / max(float(np.linalg.norm(direction)), 1e-300)
+            patch = _patch_around(normals, triangles, seed, direction, _FLAT_ANGLE)
         if _is_flat_end(surface, normals, areas, patch, seed):
             removed |= patch
+            tried |= patch
     return surface if not removed.any() else Surface(*sf.compact(points, triangles[~removed])[:2])
 
 
@@ -110,7 +104,14 @@ def _is_flat_end(surface: Surface, normals: FloatArray, areas: FloatArray, patch
         return False
     direction = direction / np.linalg.norm(direction)
     around = _patch_around(normals, surface.triangles, seed, direction, _AROUND_ANGLE)
-    return bool(area > 0.5 * float(areas[around].sum()))
+    return area > 0.5 * float(areas[around].sum()) or _sharp_share(surface.triangles, normals, patch) > 0.8
+
+
+def _sharp_share(triangles: IntArray, normals: FloatArray, patch: Any) -> float:
+    """Share of the patch's rim edges across which the surface turns by more than 40 degrees."""
+    pairs = sf.face_adjacency(triangles)
+    rim = pairs[patch[pairs[:, 0]] != patch[pairs[:, 1]]]
+    return float(np.mean((normals[rim[:, 0]] * normals[rim[:, 1]]).sum(axis=1) < np.cos(np.radians(40)))) if len(rim) else 0.0
 
 
 def tube_tips(surface: Surface, avoid: Any = None) -> list[End]:
@@ -155,13 +156,14 @@ def _tube_end(surface: Surface, graph: Any, tip: int) -> End | None:
     step = 0.4
     edges = np.arange(0.0, 24.0, step)
     girth = np.histogram(np.where(np.isfinite(middle), middle, 99.0), bins=edges, weights=areas)[0] / step
-    # The wall distance from the tip to the full girth of a hemispherical end is a quarter of that girth.
-    reached = np.flatnonzero(girth < 4 * (edges[:-1] + step))
+    # On a hemispherical end the full girth lies a quarter of itself away from the tip; two bins on end keep noise out.
+    round_end = girth < 4 * (edges[:-1] + step / 2)
+    reached = np.flatnonzero(round_end[:-1] & round_end[1:] & (edges[:-2] >= step))
     if not len(reached):
         return None
     first = int(reached[0])
     radius = float(np.median(girth[first : first + 3]) / (2 * np.pi))
-    low, high = max(1.6, 1.0) * radius, 4.6 * radius
+    low, high = 1.6 * radius, 4.6 * radius
     window = girth[(edges[:-1] >= low) & (edges[:-1] < high)]
     if len(window) < 2 or radius < 0.25 or radius > 5 or window.max() > 1.45 * window.min():
         return None

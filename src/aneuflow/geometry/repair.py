@@ -31,7 +31,7 @@ def repair(surface: Surface) -> tuple[Surface, tuple[Note, ...]]:
     clean = _without_stray_holes(Surface(points, triangles), notes)
     if sf.signed_volume(*sf.fill_openings(clean.points, clean.triangles)) < 0:
         clean = Surface(clean.points, np.ascontiguousarray(clean.triangles[:, ::-1]))
-        notes.append(Note("surface-flipped", {}, "information"))
+        notes.append(Note("surface_flipped", {}, "information"))
     return clean, tuple(notes)
 
 
@@ -64,7 +64,7 @@ def _manifold(triangles: IntArray, notes: list[Note]) -> IntArray:
     span = int(triangles.max()) + 1
     keys = np.sort(sf.directed_edges(triangles), axis=1)
     hit = np.isin(keys[:, 0] * span + keys[:, 1], bad[:, 0] * span + bad[:, 1]).reshape(-1, 3).any(axis=1)
-    notes.append(Note("nonmanifold-removed", {"edges": len(bad), "triangles": int(hit.sum())}))
+    notes.append(Note("nonmanifold_removed", {"edges": len(bad), "triangles": int(hit.sum())}))
     return np.ascontiguousarray(triangles[~hit])
 
 
@@ -80,8 +80,8 @@ def _largest_component(surface: Surface, notes: list[Note]) -> IntArray:
             "keep the one to assess and export it alone."
         )
     dropped = float(1 - areas[order[0]] / areas.sum())
-    notes.append(Note("components-dropped", {"count": len(order) - 1, "area_percent": 100 * dropped}))
-    return surface.triangles[label == order[0]]
+    notes.append(Note("components_dropped", {"count": len(order) - 1, "area_percent": 100 * dropped}))
+    return np.ascontiguousarray(surface.triangles[label == order[0]])
 
 
 def _oriented(surface: Surface) -> IntArray:
@@ -110,8 +110,7 @@ def _without_stray_holes(surface: Surface, notes: list[Note]) -> Surface:
     points, fans, filled = [surface.points], [surface.triangles], 0
     for loop in sf.boundary_loops(surface.triangles):
         ring = surface.points[loop]
-        perimeter = float(np.linalg.norm(ring - np.roll(ring, -1, axis=0), axis=1).sum())
-        if perimeter / np.pi >= STRAY_HOLE_MM:
+        if np.linalg.norm(sf.polygon_area_vector(ring)) >= np.pi / 4 * STRAY_HOLE_MM**2:
             continue
         points.append(ring.mean(axis=0)[None])
         fans.append(
@@ -119,7 +118,7 @@ def _without_stray_holes(surface: Surface, notes: list[Note]) -> Surface:
         )
         filled += 1
     if filled:
-        notes.append(Note("holes-filled", {"count": filled, "below_mm": STRAY_HOLE_MM}, "information"))
+        notes.append(Note("holes_filled", {"count": filled, "below_mm": STRAY_HOLE_MM}, "information"))
     return Surface(np.concatenate(points), np.concatenate(fans))
 
 
@@ -133,4 +132,4 @@ def refine(surface: Surface, target_edge_mm: float) -> tuple[Surface, tuple[Note
         return surface, ()
     after = sf.signed_volume(*sf.fill_openings(points, triangles))
     values = {"factor": len(triangles) // len(surface.triangles), "loss_percent": 100 * (1 - after / before)}
-    return Surface(points, triangles), (Note("surface-refined", values, "information"),)
+    return Surface(points, triangles), (Note("surface_refined", values, "information"),)
