@@ -17,15 +17,12 @@ Case = Annotated[Path, typer.Argument(metavar="CASE", help="Case folder made by 
 
 
 def register(app: typer.Typer) -> None:
-    for name, command in {
-        "segment": segment,
-        "model": model,
-        "measure": measure,
-        "boundary": boundary,
-        "simulate": simulate,
-        "report": report,
-    }.items():
-        app.command(name)(command)
+    app.command("segment")(segment)
+    app.command("model")(model)
+    app.command("measure")(measure)
+    app.command("boundary")(boundary)
+    app.command("simulate")(simulate)
+    app.command("report")(report)
 
 
 def _run(case: Path, stage: str, tables: Tables) -> None:

@@ -66,7 +66,7 @@ def _model(run: StageRun) -> None:
 
 def _measure(run: StageRun) -> None:
     model = store.read_model(run.folder("model"))
-    store.write_morphology(run.target, measure(model, run.settings.measure, run.progress))
+    store.write_morphology(run.target, measure(model, run.settings.measure))
 
 
 def _boundary(run: StageRun) -> None:
