@@ -19,7 +19,7 @@ _HEADER_BYTES = 100_000
 def read_itk(path: Path, where: str) -> tuple[npt.NDArray[np.generic], FloatArray]:
     """Voxels (nx, ny, nz) as stored and affine (4, 4) to LPS mm. Raises InputError as `read_nifti` does."""
     _check_header_spacing(path, where)
-    reader: Any = sitk.ImageFileReader()  # type: ignore[no-untyped-call]
+    reader: Any = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()

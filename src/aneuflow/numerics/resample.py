@@ -23,18 +23,17 @@ def resample_isotropic(
     corners = np.array(np.meshgrid(*[(0, n - 1) for n in values.shape], indexing="ij")).reshape(3, -1)
     projected = axes.T @ (affine[:3, :3] @ corners + affine[:3, 3:])
     low, high = projected.min(axis=1), projected.max(axis=1)
-    shape = np.maximum(np.ceil((high - low) / spacing_mm - 1e-6).astype(int) + 1, 1)
+    shape = np.floor((high - low) / spacing_mm + 1e-6).astype(int) + 1
     new = np.eye(4)
     new[:3, :3] = axes * spacing_mm
     new[:3, 3] = axes @ low
     to_old = np.linalg.inv(affine) @ new
-    result = affine_transform(
-        values,
-        to_old[:3, :3],
-        to_old[:3, 3],
-        output_shape=tuple(int(n) for n in shape),
-        order=order,
-        mode="constant",
-        cval=float(values.min()),
-    )
+    matrix, offset, size = to_old[:3, :3], to_old[:3, 3], tuple(int(n) for n in shape)
+    # The edge goes on outside, else a cubic spline rings along it; only what truly lies outside is cleared afterwards.
+    result = affine_transform(values, matrix, offset, output_shape=size, order=order, mode="nearest")
+    if not np.allclose(axes.T @ affine[:3, :3], np.diag(np.diag(axes.T @ affine[:3, :3])), atol=1e-6):
+        inside = affine_transform(
+            np.ones(values.shape, np.uint8), matrix, offset, output_shape=size, order=0, mode="grid-constant"
+        )
+        result[inside == 0] = values.min()
     return result.astype(np.float32, copy=False), new

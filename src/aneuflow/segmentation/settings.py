@@ -13,12 +13,16 @@ class SegmentSettings(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     segmenter: Literal["threshold"] = Field("threshold", description="Method: threshold (local half maximum, no network).")
     threshold: float | None = Field(
-        None, description="Grey value (HU in CT) of the vessel wall; by default half way between each vessel and what surrounds it."
+        None,
+        description="Grey value (HU in CT) of the vessel wall; by default half way between each vessel and what surrounds it.",
     )
     minimum_diameter_mm: float = Field(
         0.8, ge=0.0, le=5.0, description="Vessels thinner than this are left out, with what hangs on them alone."
     )
     trees: int = Field(1, ge=1, le=20, description="How many of the largest connected vessel trees are kept.")
     working_spacing_mm: float | None = Field(
-        None, ge=0.1, le=1.0, description="Voxel size of the label map; by default the finest spacing of the image, at least 0.25 mm."
+        None,
+        ge=0.1,
+        le=1.0,
+        description="Voxel size of the label map; by default the finest spacing of the image, at least 0.25 mm.",
     )

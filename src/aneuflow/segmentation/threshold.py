@@ -15,7 +15,7 @@ from aneuflow.numerics.resample import resample_isotropic
 from aneuflow.segmentation.bone import bone_mask
 from aneuflow.segmentation.settings import SegmentSettings
 from aneuflow.segmentation.tubes import tubularity
-from aneuflow.types import ByteArray, Float32Array, FloatArray, LabelMap, Note, Progress, Volume, no_progress
+from aneuflow.types import ByteArray, Float32Array, LabelMap, Note, Progress, Volume, no_progress
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -25,6 +25,7 @@ _SEED_SHARE = 0.35
 _FOLLOW_SHARE = {"CTA": 0.38, "MRA": 0.2, "3DRA": 0.3, "unknown": 0.25}
 _NOISE_FACTOR = 5.0
 _AIR_HU = -300.0
+_CORNERS = np.ones((3, 3, 3), bool)
 # Beside bone the cavernous sinus and marrow enhance too: there only what reaches the level of arteries is followed, and
 # only what is thicker than a plate of bone.
 _NEAR_BONE_MM = 3.0
@@ -90,8 +91,8 @@ def segment(volume: Volume, settings: SegmentSettings | None = None, progress: P
 def _working_spacing(volume: Volume, settings: SegmentSettings) -> float:
     spacing = np.linalg.norm(volume.affine[:3, :3], axis=0)
     wanted = settings.working_spacing_mm or max(float(spacing.min()), _FINEST_MM)
-    cells = abs(float(np.linalg.det(volume.affine[:3, :3]))) * volume.values.size
-    return max(wanted, (cells / _MAX_WORKING_VOXELS) ** (1 / 3))
+    cells: float = abs(float(np.linalg.det(volume.affine[:3, :3]))) * volume.values.size
+    return float(max(wanted, (cells / _MAX_WORKING_VOXELS) ** (1 / 3)))
 
 
 def _contrast(values: Float32Array, modality: str, spacing_mm: float) -> tuple[Contrast, BoolArray | None]:
@@ -117,7 +118,9 @@ def _contrast(values: Float32Array, modality: str, spacing_mm: float) -> tuple[C
 def _background(values: Float32Array, spacing_mm: float) -> Float32Array:
     """The tissue level without vessels, following the receiver's shading: a coarse median over some 15 mm."""
     block = max(1, round(3.0 / spacing_mm))
-    coarse = ndimage.median_filter(values[block // 2 :: block, block // 2 :: block, block // 2 :: block], size=5, mode="nearest")
+    coarse = ndimage.median_filter(
+        values[block // 2 :: block, block // 2 :: block, block // 2 :: block], size=5, mode="nearest"
+    )
     zoom = [n / m for n, m in zip(values.shape, coarse.shape, strict=True)]
     smooth = ndimage.zoom(coarse, zoom, order=1, mode="nearest", grid_mode=True)
     return smooth.astype(np.float32, copy=False)
@@ -147,7 +150,7 @@ def _grown_from_seeds(
     strength, roundness = tubularity(above, mask, spacing_mm, SCALES_MM)
     seeds = np.zeros_like(mask)
     seeds[mask] = (roundness > 0.5) & (strength > 0.25 * follow) & (above[mask] > _SEED_SHARE * contrast.lumen)
-    parts, count = ndimage.label(mask, np.ones((3, 3, 3)))
+    parts, count = ndimage.label(mask, _CORNERS)
     keep = np.bincount(parts[seeds], minlength=count + 1) >= _FEWEST_VOXELS
     keep[0] = False
     if not keep.any():
@@ -186,21 +189,22 @@ def _opened(mask: BoolArray, radius_mm: float, spacing_mm: float) -> BoolArray:
 
 
 def _bridged(lumen: BoolArray, axis: BoolArray, spacing_mm: float) -> tuple[BoolArray, int]:
-    """`lumen` with the places closed where a vessel axis joins two of its parts across a short gap or corner to corner, and how many.
+    """`lumen` closed where a vessel axis goes on across a short gap, or joins two parts corner to corner, and how often.
 
     A communicating artery may be a voxel wide or less; it is carried on three voxels wide.
     """
-    corners = np.ones((3, 3, 3))
     parts, _ = ndimage.label(lumen)
     highest = ndimage.maximum_filter(parts, size=3)
     lowest = ndimage.minimum_filter(np.where(lumen, parts, np.iinfo(parts.dtype).max), size=3)
-    gaps, count = ndimage.label(axis & (~lumen | (highest != lowest)), corners)
+    gaps, count = ndimage.label(axis & (~lumen | (highest != lowest)), _CORNERS)
     result, bridges = lumen.copy(), 0
-    for index, place in enumerate(ndimage.find_objects(gaps, count), start=1):
+    for index, place in enumerate(ndimage.find_objects(gaps), start=1):
+        assert place is not None
         around = tuple(slice(max(side.start - 2, 0), side.stop + 2) for side in place)
         gap = gaps[around] == index
-        touched = np.unique(parts[around][ndimage.binary_dilation(gap, corners)])
-        if np.count_nonzero(touched) > 1 and np.count_nonzero(gap) * spacing_mm <= _LONGEST_GAP_MM:
+        ends = parts[around] * ndimage.binary_dilation(gap, _CORNERS)
+        joins = np.count_nonzero(np.unique(ends)) > 1 or ndimage.label(ends > 0, _CORNERS)[1] > 1
+        if joins and np.count_nonzero(gap) * spacing_mm <= _LONGEST_GAP_MM:
             result[around] |= ndimage.binary_dilation(gap)
             bridges += 1
     return result, bridges
@@ -217,19 +221,23 @@ def _kept_trees(lumen: BoolArray, settings: SegmentSettings, spacing_mm: float) 
     kept = ndimage.binary_fill_holes(np.isin(parts, order[: settings.trees]))
     left = order[settings.trees : count]
     volume_ml = sizes * spacing_mm**3 / 1000
-    notes = ()
+    notes: tuple[Note, ...] = ()
     if len(left) and volume_ml[left].sum() > 0.005 * volume_ml.sum():
-        values = {"count": int(len(left)), "volume_ml": float(volume_ml[left].sum()), "kept_ml": float(volume_ml[order[: settings.trees]].sum())}
+        values = {
+            "count": len(left),
+            "volume_ml": float(volume_ml[left].sum()),
+            "kept_ml": float(volume_ml[order[: settings.trees]].sum()),
+        }
         notes = (Note("vessels_left_out", values),)
     return kept, notes
 
 
 def _soft_map(above: Float32Array, wall: Float32Array, trees: BoolArray) -> Float32Array:
-    """The share of lumen in each voxel: 0.5 at the wall level, 1 at twice of it, 0 at the surroundings and away from the trees."""
-    near = ndimage.binary_dilation(trees, np.ones((3, 3, 3)), iterations=2)
-    share = np.clip(above / (2 * wall), 0, 1)
+    """The share of lumen in each voxel: 0.5 at the wall level, 1 at twice of it, 0 away from the trees."""
+    near = ndimage.binary_dilation(trees, _CORNERS, iterations=2)
+    share: Float32Array = np.clip(above / (2 * wall), 0, 1).astype(np.float32, copy=False)
     share[trees] = np.maximum(share[trees], np.float32(0.55))
     outside = near & ~trees
     share[outside] = np.minimum(share[outside], np.float32(0.499))
     share[~near] = 0
-    return share.astype(np.float32, copy=False)
+    return share

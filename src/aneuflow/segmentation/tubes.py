@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,10 @@ from scipy.ndimage import gaussian_filter
 
 from aneuflow.types import Float32Array
 
-_SECOND_DERIVATIVES = (((0, 0), (2, 0, 0)), ((1, 1), (0, 2, 0)), ((2, 2), (0, 0, 2)), ((0, 1), (1, 1, 0)), ((0, 2), (1, 0, 1)), ((1, 2), (0, 1, 1)))  # fmt: skip
+_SECOND_DERIVATIVES = (
+    *(((i, i), tuple(2 * int(axis == i) for axis in range(3))) for i in range(3)),
+    *(((i, j), tuple(int(axis in (i, j)) for axis in range(3))) for i, j in ((0, 1), (0, 2), (1, 2))),
+)
 
 
 def tubularity(
@@ -18,7 +21,6 @@ def tubularity(
     mask: npt.NDArray[np.bool_],
     spacing_mm: float,
     scales_mm: Sequence[float],
-    step: Callable[[], None] = lambda: None,
 ) -> tuple[Float32Array, Float32Array]:
     """Strength and roundness of bright tubes at the voxels of `mask`, each (mask.sum(),) float32.
 
@@ -39,5 +41,4 @@ def tubularity(
         better = tube > strength
         strength[better] = tube[better]
         roundness[better] = (curvatures[:, 1] / np.minimum(curvatures[:, 0], -1e-6))[better]
-        step()
     return strength, roundness
