@@ -99,7 +99,7 @@ def find_aneurysm(
     artery = np.unique(split.surface.triangles[~sac_triangles & (split.patch == WALL_PATCH)])
     rebuilt = tuple(centered(tube, split.surface.points[artery]) for tube in tubes)
     kind, parent, daughters = _branches_at(ostium.neck_line_mm, ostium.center_mm, rebuilt, caps)
-    notes = (Note("sac.neck_uncertain", {"confidence_percent": 100 * confidence}),) if confidence < _UNSURE else ()
+    notes = (Note("neck_uncertain", {"confidence_percent": 100 * confidence}),) if confidence < _UNSURE else ()
     return SacResult(Aneurysm(ostium, kind, parent, daughters), split, notes)
 
 

@@ -128,7 +128,7 @@ def _sac_values(sac: size.Sac, aneurysm: Aneurysm, wall_mm: float) -> tuple[Valu
         direction = angles.direction_from_neck(line, at_end)
         values[name] = angles.angle_deg(direction, axis)
         lines[name] = (sac.center, sac.center + 2 * values["parent_diameter"] * direction)
-    notes = () if reaches else (Note("morphology.short_parent", {"length_mm": vessel.length(aneurysm.parent_line)}),)
+    notes = () if reaches else (Note("short_parent", {"length_mm": vessel.length(aneurysm.parent_line)}),)
     return values, lines, notes
 
 

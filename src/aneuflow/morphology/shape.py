@@ -3,7 +3,7 @@
 import math
 
 # Makes the index of a hemisphere without its base zero: S = (18 pi)^(1/3) V^(2/3).
-_HEMISPHERE = (18 * math.pi) ** (1 / 3)
+_HEMISPHERE = math.cbrt(18 * math.pi)
 
 
 def aspect_ratio(height_mm: float, neck_mm: float) -> float:
@@ -23,7 +23,7 @@ def bottleneck_factor(width_mm: float, neck_mm: float) -> float:
 
 def nonsphericity_index(volume_mm3: float, area_mm2: float) -> float:
     """1 - (18 pi)^(1/3) V^(2/3) / S with S without the ostium: 0 for a hemisphere, 0.206 for a sphere (Raghavan 2005)."""
-    return 1 - _HEMISPHERE * float(volume_mm3 ** (2 / 3)) / area_mm2
+    return 1 - _HEMISPHERE * math.cbrt(volume_mm3**2) / area_mm2
 
 
 def ellipticity_index(hull_volume_mm3: float, hull_area_mm2: float) -> float:
