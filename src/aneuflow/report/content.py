@@ -11,7 +11,10 @@ from aneuflow.types import BoundaryConditions, FlowSolution, LabelMap, LumenMode
 
 @dataclass(frozen=True)
 class InputFile:
-    """One input of the case: what it is (`angiogram`, `label map`, `surface`) and its SHA-256 in hex; file names may bear a patient's."""
+    """One input of the case: what it is (`angiogram`, `label map`, `surface`) and its SHA-256 in hex.
+
+    No file name: it may bear a patient's.
+    """
 
     kind: str
     sha256: str

@@ -48,7 +48,10 @@ class Definition:
 def render_page(
     content: ReportContent, pictures: Mapping[str, bytes], notes: Iterable[Note], language: Language, interactive: bool
 ) -> str:
-    """The page as HTML. `pictures`: PNG or JPEG bytes by name; `notes`: those of the report itself; without `interactive` for print."""
+    """The page as HTML, for print without the `interactive` wall.
+
+    `pictures`: PNG or JPEG bytes by name; `notes`: those of the report itself.
+    """
     environment = Environment(
         loader=PackageLoader("aneuflow.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )

@@ -1,15 +1,15 @@
-"""The flat pictures: image planes with the lumen's outline, and curves over the cycle. Words are left to the page around them."""
+"""The flat pictures: image planes with the lumen's outline, and curves over the cycle; words are left to the page."""
 
 from __future__ import annotations
 
 import numpy as np
-import pyvista as pv
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from scipy.ndimage import map_coordinates
 
 from aneuflow.report.content import ReportContent
+from aneuflow.report.meshes import poly_data
 from aneuflow.types import REGION_SAC, FloatArray, Surface, Volume
 
 INK, SAC_COLOR, ARTERY_COLOR, GRID_COLOR = "#1f2933", "#d1495b", "#2e86ab", "#d9dee3"
@@ -82,8 +82,7 @@ def _projection(volume: Volume, center: FloatArray, plane: tuple[object, ...], o
 
 
 def _outline(surface: Surface, center: FloatArray, plane: tuple[object, ...]) -> list[FloatArray]:
-    mesh = pv.PolyData.from_regular_faces(surface.points, surface.triangles)
-    section = mesh.slice(normal=plane[6], origin=center)
+    section = poly_data(surface).slice(normal=plane[6], origin=center)
     if not section.n_points:
         return []
     flat = (section.points - center) @ np.array([plane[4], plane[5]], float).T

@@ -18,7 +18,7 @@ LOGARITHMIC = frozenset({"RRT"})
 
 
 def field_range(name: str, values: npt.NDArray[np.floating]) -> tuple[float, float]:
-    """The values the color bar ends at: robust against a few extreme points. Zero is kept as the lower end where it is natural."""
+    """The values the color bar ends at: robust against a few extreme points, from zero where that is natural."""
     finite = values[np.isfinite(values)]
     if not len(finite):
         return 0.0, 1.0
@@ -30,7 +30,12 @@ def field_range(name: str, values: npt.NDArray[np.floating]) -> tuple[float, flo
     return (low, high) if high > low else (low, low + max(abs(low), 1.0) * 1e-3)
 
 
-def color_map(name: str) -> ListedColormap:
-    """The 256 colors of a field from the lower to the upper end of its range."""
+def color_table(name: str) -> npt.NDArray[np.float64]:
+    """The colors (256, 3) of a field, in [0, 1], from the lower to the upper end of its range."""
     base, first, last = COLOR_MAPS[name]
-    return ListedColormap(colormaps[base](np.linspace(first, last, 256)), name=f"aneuflow {name}")
+    return np.asarray(colormaps[base](np.linspace(first, last, 256)), dtype=np.float64)[:, :3]
+
+
+def color_map(name: str) -> ListedColormap:
+    """The same colors as a map of matplotlib."""
+    return ListedColormap(color_table(name), name=f"aneuflow {name}")

@@ -1,4 +1,4 @@
-"""The drawing process: `python -m aneuflow.report.render FOLDER` reads the content laid there and writes each picture as made."""
+"""The drawing process: `python -m aneuflow.report.render FOLDER` reads the content there and writes each picture as made."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def main(folder: Path) -> None:
         try:
             figure = draw(content)
             if figure is not None:
-                options = {"pil_kwargs": {"quality": 90, "subsampling": 0}} if kind == "jpg" else {}
-                figure.savefig(folder / f"{name}.{kind}", dpi=180, **options)
+                quality = {"quality": 90, "subsampling": 0} if kind == "jpg" else {}
+                figure.savefig(folder / f"{name}.{kind}", dpi=180, pil_kwargs=quality)
         except Exception as error:
             (folder / f"{name}.failed").write_text(repr(error))
 

@@ -1,8 +1,9 @@
-"""The pictures of the lumen and the flow in it, drawn off-screen with VTK and laid out with scale and color bar by matplotlib."""
+"""The pictures of the lumen and the flow in it: drawn off-screen with VTK, laid out with scale and color bar by matplotlib."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from aneuflow.report.content import ReportContent
+from aneuflow.report.meshes import Grid, PolyData, flow_grid, poly_data
 from aneuflow.report.plots import ARTERY_COLOR, INK, SAC_COLOR, round_length
 from aneuflow.report.ranges import FIELD_UNITS, LOGARITHMIC, color_map, field_range
 from aneuflow.report.views import View, close_views, patient_view
@@ -31,7 +33,8 @@ CONSTRUCTION_PANELS = (
 )
 SEEDS = 70
 Picture = npt.NDArray[np.uint8]
-Drawing = Callable[[pv.Plotter], None]
+Plotter = Any  # for the reason that meshes.py gives
+Drawing = Callable[[Plotter], None]
 
 
 def key_picture(content: ReportContent) -> Figure:
@@ -66,7 +69,7 @@ def constructions(content: ReportContent) -> Figure | None:
     view = close_views(content.model)[0]
 
     def draw(names: Sequence[str]) -> Drawing:
-        def scene(plotter: pv.Plotter) -> None:
+        def scene(plotter: Plotter) -> None:
             _draw_ghost(plotter, content.model)
             for name in names:
                 if name in segments:
@@ -79,7 +82,7 @@ def constructions(content: ReportContent) -> Figure | None:
 
 def flow_views(content: ReportContent) -> Figure | None:
     """Cycle-mean flow: streamlines in the lumen, and speed in the plane that cuts the sac along the parent artery."""
-    grid = _flow_grid(content)
+    grid = flow_grid(content.flow.volume)
     views = close_views(content.model)
     speed = grid["speed"][grid["speed"] > 0]
     if not len(speed):
@@ -88,15 +91,15 @@ def flow_views(content: ReportContent) -> Figure | None:
     lines = _streamlines(grid, content.model)
     section = grid.slice(normal=views[0].toward_eye, origin=_section_origin(content.model))
     if section.n_points:
-        section = section.clip_surface(_mesh(content.model.lumen.surface))
+        section = section.clip_surface(poly_data(content.model.lumen.surface))
 
-    def draw_lines(plotter: pv.Plotter) -> None:
+    def draw_lines(plotter: Plotter) -> None:
         _draw_ghost(plotter, content.model)
         if lines.n_points:
             tubes = lines.tube(radius=0.008 * views[0].radius_mm)
             plotter.add_mesh(tubes, scalars="speed", cmap=color_map("speed"), clim=limits, show_scalar_bar=False)
 
-    def draw_section(plotter: pv.Plotter) -> None:
+    def draw_section(plotter: Plotter) -> None:
         _draw_ghost(plotter, content.model)
         if section.n_points:
             plotter.add_mesh(
@@ -110,12 +113,12 @@ def flow_views(content: ReportContent) -> Figure | None:
 def _wall_figure(content: ReportContent, name: str, views: Sequence[View]) -> Figure:
     values = content.flow.wall_fields[name]
     limits = field_range(name, values)
-    mesh = _mesh(content.flow.wall)
+    mesh = poly_data(content.flow.wall)
     mesh[name] = np.clip(np.nan_to_num(values, posinf=limits[1]), *limits)
 
-    def draw(plotter: pv.Plotter) -> None:
-        options = {"cmap": color_map(name), "clim": limits, "log_scale": name in LOGARITHMIC, "show_scalar_bar": False}
-        plotter.add_mesh(mesh, scalars=name, smooth_shading=True, ambient=0.25, **options)
+    def draw(plotter: Plotter) -> None:
+        colors = {"cmap": color_map(name), "clim": limits, "log_scale": name in LOGARITHMIC, "show_scalar_bar": False}
+        plotter.add_mesh(mesh, scalars=name, smooth_shading=True, ambient=0.4, diffuse=0.65, specular=0.0, **colors)
         _draw_neck_line(plotter, content.model)
 
     norm = LogNorm(*limits) if name in LOGARITHMIC else Normalize(*limits)
@@ -125,7 +128,7 @@ def _wall_figure(content: ReportContent, name: str, views: Sequence[View]) -> Fi
 
 
 def _picture(draw: Drawing, view: View) -> Picture:
-    plotter = pv.Plotter(off_screen=True, window_size=(PIXELS, PIXELS))
+    plotter: Plotter = pv.Plotter(off_screen=True, window_size=[PIXELS, PIXELS])
     try:
         plotter.set_background("white")
         plotter.enable_anti_aliasing("ssaa")
@@ -173,56 +176,43 @@ def _patient_letters(ax: Axes) -> None:
         ax.text(x * PIXELS, y * PIXELS, letter, fontsize=8, color="#7b8794", ha="center", va="center", weight="bold")
 
 
-def _mesh(surface: Surface) -> pv.PolyData:
-    return pv.PolyData.from_regular_faces(surface.points, surface.triangles)
-
-
-def _draw_model(plotter: pv.Plotter, model: LumenModel) -> None:
+def _draw_model(plotter: Plotter, model: LumenModel) -> None:
     lumen = model.lumen
     is_wall = lumen.patch == 0
     is_sac = lumen.region[lumen.surface.triangles].min(axis=1) == REGION_SAC
     for chosen, color in ((is_wall & ~is_sac, ARTERY_COLOR), (is_wall & is_sac, SAC_COLOR)):
         if chosen.any():
-            part = _mesh(Surface(lumen.surface.points, lumen.surface.triangles[chosen])).clean()
+            part = poly_data(Surface(lumen.surface.points, lumen.surface.triangles[chosen])).clean()
             plotter.add_mesh(part, color=color, opacity=0.5, smooth_shading=True)
     for cap in model.caps:
         chosen = lumen.patch == cap.id
         if chosen.any():
             color = INLET_COLOR if cap.role == "inlet" else OUTLET_COLOR
-            plotter.add_mesh(_mesh(Surface(lumen.surface.points, lumen.surface.triangles[chosen])), color=color)
+            plotter.add_mesh(poly_data(Surface(lumen.surface.points, lumen.surface.triangles[chosen])), color=color)
     for line in model.centerlines:
         if len(line.points_mm) > 1:
             plotter.add_mesh(pv.lines_from_points(line.points_mm), color=LINE_COLOR, line_width=2.5)
     _draw_neck_line(plotter, model)
 
 
-def _draw_ghost(plotter: pv.Plotter, model: LumenModel) -> None:
-    plotter.add_mesh(_mesh(model.lumen.surface), color="#9aa5b1", opacity=0.18, smooth_shading=True)
+def _draw_ghost(plotter: Plotter, model: LumenModel) -> None:
+    plotter.add_mesh(poly_data(model.lumen.surface), color="#9aa5b1", opacity=0.18, smooth_shading=True)
     _draw_neck_line(plotter, model)
 
 
-def _draw_neck_line(plotter: pv.Plotter, model: LumenModel) -> None:
+def _draw_neck_line(plotter: Plotter, model: LumenModel) -> None:
     if model.aneurysm is not None:
         rim = model.aneurysm.ostium.neck_line_mm
         plotter.add_mesh(pv.lines_from_points(np.vstack([rim, rim[:1]])), color=OSTIUM_COLOR, line_width=4)
 
 
-def _draw_segment(plotter: pv.Plotter, ends: FloatArray, color: str, scale_mm: float) -> None:
+def _draw_segment(plotter: Plotter, ends: FloatArray, color: str, scale_mm: float) -> None:
     plotter.add_mesh(pv.Line(*ends).tube(radius=0.014 * scale_mm), color=color)
     for end in ends:
         plotter.add_mesh(pv.Sphere(radius=0.03 * scale_mm, center=end), color=color)
 
 
-def _flow_grid(content: ReportContent) -> pv.UnstructuredGrid:
-    volume = content.flow.volume
-    grid = pv.UnstructuredGrid({pv.CellType.VOXEL: volume.voxels}, volume.points_mm)
-    grid["velocity"] = volume.velocity
-    grid["speed"] = np.linalg.norm(volume.velocity, axis=1)
-    grid.set_active_vectors("velocity")
-    return grid
-
-
-def _streamlines(grid: pv.UnstructuredGrid, model: LumenModel) -> pv.PolyData:
+def _streamlines(grid: Grid, model: LumenModel) -> PolyData:
     random = np.random.default_rng(0)
     seeds = [_disc(cap.center_mm - 0.3 * cap.radius_mm * cap.normal, cap.normal, cap.radius_mm, random) for cap in model.caps]
     if model.aneurysm is not None:

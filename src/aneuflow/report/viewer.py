@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyvista as pv
 from matplotlib.colors import to_rgb
 from scipy.spatial import cKDTree
 
 from aneuflow.report.content import ReportContent
+from aneuflow.report.meshes import poly_data
 from aneuflow.report.plots import ARTERY_COLOR, SAC_COLOR
-from aneuflow.report.ranges import FIELD_UNITS, LOGARITHMIC, color_map, field_range
+from aneuflow.report.ranges import FIELD_UNITS, LOGARITHMIC, color_table, field_range
 from aneuflow.report.text import Language, text
 from aneuflow.report.views import close_views, patient_view
 from aneuflow.types import REGION_SAC, FloatArray, Surface
@@ -25,7 +25,7 @@ SCALARS = ("TAWSS", "OSI", "RRT", "pressure")
 def viewer_payload(content: ReportContent, language: Language) -> dict[str, Any]:
     """The scene: `points` (n, 3) float32 less `center` in mm, `triangles` (m, 3) uint32, `fields`, lines, views and labels.
 
-    Each array is {"type", "data": base64 of its little-endian bytes}; each field has values (n,) float32, range, unit and colors.
+    Each array is {"type", "data": base64 of its little-endian bytes}; a field has values (n,) float32, range, unit and colors.
     A wall of more than MAXIMUM_POINTS points is thinned and says so (`thinned`).
     """
     wall, origin = _thinned(content.flow.wall)
@@ -52,7 +52,7 @@ def _fields(content: ReportContent, origin: npt.NDArray[np.intp], language: Lang
             "unit": FIELD_UNITS[name],
             "range": field_range(name, field),
             "logarithmic": name in LOGARITHMIC,
-            "colors": _encode(np.round(255 * color_map(name).colors[:, :3]), "<u1"),
+            "colors": _encode(np.round(255 * color_table(name)), "<u1"),
             "values": _encode(field[origin], "<f4"),
         }
         for name, field in values.items()
@@ -117,11 +117,11 @@ def _thinned(wall: Surface) -> tuple[Surface, npt.NDArray[np.intp]]:
     count = len(wall.points)
     if count <= MAXIMUM_POINTS:
         return wall, np.arange(count)
-    mesh = pv.PolyData.from_regular_faces(wall.points, wall.triangles)
-    mesh = mesh.decimate_pro(1 - MAXIMUM_POINTS / count, preserve_topology=True)
+    mesh = poly_data(wall).decimate_pro(1 - MAXIMUM_POINTS / count, preserve_topology=True)
     points = np.asarray(mesh.points, dtype=np.float64)
     triangles = mesh.faces.reshape(-1, 4)[:, 1:].astype(np.int32)
-    return Surface(points, triangles), cKDTree(wall.points).query(points)[1]
+    nearest = np.asarray(cKDTree(wall.points).query(points)[1], dtype=np.intp)
+    return Surface(points, triangles), nearest
 
 
 def _encode(values: npt.ArrayLike, kind: str) -> dict[str, str]:

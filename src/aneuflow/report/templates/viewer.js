@@ -23,7 +23,7 @@
       "void main() { gl_Position = matrix * vec4(position, 1.0); n = normal; v = level; }",
     "precision mediump float; uniform sampler2D colors; uniform vec3 eye; varying vec3 n; varying float v;" +
       "void main() { float facing = abs(dot(normalize(n), eye)); vec3 c = texture2D(colors, vec2(clamp(v, 0.002, 0.998), 0.5)).rgb;" +
-      "gl_FragColor = vec4(c * (0.42 + 0.58 * facing) + 0.05 * pow(facing, 40.0), 1.0); }");
+      "gl_FragColor = vec4(c * (0.55 + 0.45 * facing), 1.0); }");
   // Lines are flat bands that face the eye: WebGL itself draws lines only one pixel wide.
   const lineProgram = program(
     "attribute vec3 start; attribute vec3 end; attribute vec2 corner; uniform mat4 matrix; uniform vec2 size; uniform float width;" +
@@ -41,9 +41,9 @@
 
   buildControls();
   listen();
+  root.classList.add("ready");
   look(scene.views[0]);
   choose(state.field);
-  root.classList.add("ready");
   new ResizeObserver(redraw).observe(canvas);
   redraw();
 

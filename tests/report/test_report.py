@@ -1,0 +1,148 @@
+"""The page a reader opens: complete, in both languages, self-contained, and safe against hostile names."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from aneuflow.quantities import quantity
+from aneuflow.report import Report, ReportContent
+from aneuflow.report.html import render_page
+from aneuflow.report.numbers import format_unit, format_value
+from aneuflow.report.pdf import has_chinese_font, print_pdf
+from aneuflow.report.text import note_text, quantity_name, text
+from aneuflow.types import Note
+from tests.report.sample import sample_content
+
+VOID = {"meta", "img", "br", "input", "link", "hr"}
+HOSTILE = '<script>alert("x")</script>&\'{{ 7 * 7 }}'
+
+
+class Page(HTMLParser):
+    """Visible words and cells of a page; notes unclosed elements."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.scripts = 0
+        self.words: list[str] = []
+        self.rows: list[list[str]] = []
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.scripts += tag == "script"
+        if tag == "tr":
+            self.rows.append([])
+        if tag == "td":
+            self.rows[-1].append("")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.words.append(data)
+            if "td" in self.open:
+                self.rows[-1][-1] += data
+
+
+def _measures(content: ReportContent) -> list[tuple[str, str, str]]:
+    """Name, value and unit of each measure as they must stand in a row."""
+    measures = (*content.morphology.measures, *content.flow.measures)
+    entries = [(quantity(measure.id), measure) for measure in measures]
+    return [(quantity_name("en", entry), format_value(measure), format_unit(entry.unit)) for entry, measure in entries]
+
+
+def test_every_measure_stands_in_a_row_with_its_value_and_unit(content: ReportContent, report: Report) -> None:
+    rows = [{cell.strip() for cell in row} for row in Page(report.html).rows]
+    wanted = _measures(content)
+    assert len(wanted) > 5
+    assert [measure for measure in wanted if not any(set(measure) <= row | {""} for row in rows)] == []
+
+
+def test_every_measure_has_its_definition_and_source(content: ReportContent, report: Report) -> None:
+    page = " ".join(Page(report.html).words)
+    entries = [quantity(measure.id) for measure in (*content.morphology.measures, *content.flow.measures)]
+    assert [entry.id for entry in entries if entry.definition_en not in page or entry.source not in page] == []
+
+
+def test_all_pictures_were_drawn(report: Report) -> None:
+    assert report.notes == ()
+    assert report.html.count("<img ") == 10
+
+
+def test_the_page_is_self_contained_and_small(report: Report) -> None:
+    assert (
+        re.findall(
+            r"""(?:https?:)?//[\w.-]+\.\w+|\bsrc=["'](?!data:)|<link|@import|url\((?!data:)""", _without_data(report.html)
+        )
+        == []
+    )
+    assert "default-src 'none'" in report.html
+    assert len(report.html) < 12e6
+
+
+def _without_data(page: str) -> str:
+    return re.sub(r'data:image/\w+;base64,[\w+/=]+|"data": "[\w+/=]+"', "data:", page)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_both_languages_state_the_limits_and_every_note(language: str) -> None:
+    content = sample_content()
+    page = " ".join(Page(render_page(content, {}, (Note("figures_stopped", {"reason": "signal 11"}),), language, True)).words)
+    for key in ("report.research", "method.wall", "method.rupture", "method.segmentation"):
+        assert text(language, key) in page
+    for _, note in content.notes:
+        assert note_text(language, note) in page
+    assert "signal 11" in page
+
+
+def test_hostile_names_are_shown_as_text() -> None:
+    content = sample_content(case_name=HOSTILE)
+    page = render_page(content, {}, (Note("unheard_of", {"value": HOSTILE}),), "en", True)
+    assert "<script>alert" not in page
+    assert html.escape("{{ 7 * 7 }}") in page
+    parsed = Page(page)
+    assert parsed.scripts == 2
+    assert HOSTILE in "".join(parsed.words)
+
+
+def test_a_vessel_is_assessed_as_a_vessel() -> None:
+    page = " ".join(Page(render_page(sample_content(with_sac=False, with_image=False, steady=True), {}, (), "en", True)).words)
+    assert "No aneurysm was found" in page
+    assert text("en", "group.sac") not in page and text("en", "group.flow-sac") not in page
+    assert text("en", "boundary.steady") in page
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (Debian package poppler-utils) is not installed")
+def test_the_pdf_has_the_same_numbers(content: ReportContent, report: Report, tmp_path: Path) -> None:
+    assert report.pdf is not None
+    file = tmp_path / "report.pdf"
+    file.write_bytes(report.pdf)
+    words = subprocess.run(["pdftotext", "-layout", file, "-"], capture_output=True, text=True, check=True).stdout
+    assert [value for _, value, unit in _measures(content) if value not in words or unit not in words] == []
+    assert "not a diagnosis" in words
+    assert "WebGL" not in words
+
+
+def test_a_chinese_pdf_is_made_or_the_font_package_is_named() -> None:
+    pdf, notes = print_pdf("<!DOCTYPE html><html lang='zh-Hans'><body><p>颅内动脉瘤</p></body></html>", "zh")
+    if has_chinese_font():
+        assert pdf is not None and pdf.startswith(b"%PDF") and notes == ()
+    else:
+        assert pdf is None and "fonts-noto-cjk" in note_text("en", notes[0])
+
+
+def test_without_a_chinese_font_no_pdf_of_boxes_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aneuflow.report.pdf.has_chinese_font", lambda: False)
+    pdf, notes = print_pdf("<p>颅内动脉瘤</p>", "zh")
+    assert pdf is None and "fonts-noto-cjk" in note_text("zh", notes[0])
