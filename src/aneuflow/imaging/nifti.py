@@ -8,6 +8,8 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
+from nibabel.imageglobals import LoggingOutputSuppressor
+from nibabel.openers import Opener
 
 from aneuflow.errors import InputError, ResourceError
 from aneuflow.imaging.checks import check_affine, check_shape
@@ -22,19 +24,22 @@ def read_nifti(path: Path, where: str) -> tuple[npt.NDArray[np.generic], FloatAr
     Raises InputError for a damaged file, colors, a wrong number of dimensions, a zero spacing.
     """
     try:
-        image: Any = nib.load(path)
+        with LoggingOutputSuppressor():
+            image: Any = nib.load(path)
+        # nibabel sets a spacing of zero to one; the file's own word counts.
+        with Opener(str(path)) as file:
+            zooms = np.abs(type(image).header_class.from_fileobj(file, check=False)["pixdim"][1:4].astype(np.float64))
         header, shape = image.header, image.shape
         stored = header.get_data_dtype()
         units = header.get_xyzt_units()[0]
         oriented = bool(header["sform_code"] or header["qform_code"])
-        zooms = np.asarray(header.get_zooms()[:3], dtype=np.float64)
         affine = np.asarray(image.affine, dtype=np.float64)
     except Exception as error:  # nibabel raises a dozen kinds for a damaged header
         raise InputError(f"{where} is not a readable NIfTI file: its header is damaged or cut off; export it again.") from error
     if stored.fields or np.issubdtype(stored, np.complexfloating):
         raise InputError(f"{where} stores colors or complex numbers, not grey values; give the angiogram it was made from.")
     check_shape(shape, where)
-    if (zooms <= 0).any():
+    if not (zooms > 0).all():
         raise InputError(f"{where} has a voxel spacing of zero in its header; set the true spacing.")
     affine[:3] *= _MM_PER_UNIT.get(units, 1.0)
     affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine

@@ -43,7 +43,7 @@ _NO_VESSEL = (
 
 @dataclass(frozen=True, eq=False)
 class Contrast:
-    """What stands above the surroundings: values (nx, ny, nz) float32 above `tissue`, its noise, the level in large arteries."""
+    """What stands above the surroundings: values (nx, ny, nz) over `tissue`, their noise, the level in large arteries."""
 
     values: Float32Array
     tissue: float
@@ -84,15 +84,20 @@ def segment(volume: Volume, settings: SegmentSettings | None = None, progress: P
         notes = (*notes, Note("vessel_gaps_bridged", {"count": bridges}, "assumption"))
     if bone is not None:
         notes = (*notes, Note("bone_removed_by_shape"))
+    if spacing_mm > 1.01 * _wanted_spacing(volume, settings):
+        notes = (*notes, Note("working_grid_coarsened", {"spacing_mm": spacing_mm}))
     labels: ByteArray = (soft >= 0.5).astype(np.uint8)
     return LabelMap(labels, affine, f"threshold at local half maximum, {spacing_mm:.3g} mm", soft, notes)
 
 
+def _wanted_spacing(volume: Volume, settings: SegmentSettings) -> float:
+    return settings.working_spacing_mm or max(float(np.linalg.norm(volume.affine[:3, :3], axis=0).min()), _FINEST_MM)
+
+
 def _working_spacing(volume: Volume, settings: SegmentSettings) -> float:
-    spacing = np.linalg.norm(volume.affine[:3, :3], axis=0)
-    wanted = settings.working_spacing_mm or max(float(spacing.min()), _FINEST_MM)
-    cells: float = abs(float(np.linalg.det(volume.affine[:3, :3]))) * volume.values.size
-    return float(max(wanted, (cells / _MAX_WORKING_VOXELS) ** (1 / 3)))
+    """The wanted spacing, or the finest that keeps the working grid within memory."""
+    size_mm3 = abs(float(np.linalg.det(volume.affine[:3, :3]))) * volume.values.size
+    return float(max(_wanted_spacing(volume, settings), (size_mm3 / _MAX_WORKING_VOXELS) ** (1 / 3)))
 
 
 def _contrast(values: Float32Array, modality: str, spacing_mm: float) -> tuple[Contrast, BoolArray | None]:
@@ -127,7 +132,7 @@ def _background(values: Float32Array, spacing_mm: float) -> Float32Array:
 
 
 def _lumen_level(above: Float32Array, bright: BoolArray, spacing_mm: float) -> float:
-    """The contrast in large arteries: that of the voxels where tubes are strongest. Raises MethodError where there is no tube."""
+    """The contrast in large arteries: that of the strongest tubes. Raises MethodError where there is none."""
     if np.count_nonzero(bright) < _FEWEST_VOXELS:
         raise MethodError(_NO_VESSEL)
     strength, roundness = tubularity(above, bright, spacing_mm, (0.7, 1.2))
@@ -196,7 +201,7 @@ def _bridged(lumen: BoolArray, axis: BoolArray, spacing_mm: float) -> tuple[Bool
     parts, _ = ndimage.label(lumen)
     highest = ndimage.maximum_filter(parts, size=3)
     lowest = ndimage.minimum_filter(np.where(lumen, parts, np.iinfo(parts.dtype).max), size=3)
-    gaps, count = ndimage.label(axis & (~lumen | (highest != lowest)), _CORNERS)
+    gaps, _ = ndimage.label(axis & (~lumen | (highest != lowest)), _CORNERS)
     result, bridges = lumen.copy(), 0
     for index, place in enumerate(ndimage.find_objects(gaps), start=1):
         assert place is not None
