@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import trimesh
 import vtk
 from vtk.util import numpy_support
 
@@ -15,12 +17,7 @@ from aneuflow.types import FloatArray, Surface
 
 Units = Literal["mm", "cm", "m", "auto"]
 
-_READERS: dict[str, Any] = {
-    ".stl": vtk.vtkSTLReader,
-    ".obj": vtk.vtkOBJReader,
-    ".ply": vtk.vtkPLYReader,
-    ".vtp": vtk.vtkXMLPolyDataReader,
-}
+_FORMATS = (".stl", ".obj", ".ply", ".vtp")
 _MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
 _MOST_TRIANGLES = 5_000_000
 # Caliber as four times volume over area, the diameter of a long tube: 1.9 to 6.2 mm over 170 real segments, trees and
@@ -51,8 +48,7 @@ def read_surface(path: Path, units: Units = "auto") -> Surface:
 
 
 def _read(path: Path) -> tuple[FloatArray, Any]:
-    reader_type = _READERS.get(path.suffix.lower())
-    if reader_type is None:
+    if path.suffix.lower() not in _FORMATS:
         raise InputError(
             f"{path.name}: surfaces are read as STL, OBJ, PLY or VTP, not '{path.suffix}'; convert it to one of them."
         )
@@ -60,7 +56,9 @@ def _read(path: Path) -> tuple[FloatArray, Any]:
         raise InputError(
             f"{path.name}: the file is {'empty' if path.exists() else 'missing'}; give the path of a surface file."
         )
-    points, triangles = _parsed(reader_type, path)
+    points, triangles = _parsed_vtp(path) if path.suffix.lower() == ".vtp" else _parsed(path)
+    if len(triangles) and (triangles.min() < 0 or triangles.max() >= len(points)):
+        raise InputError(f"{path.name}: some triangles name points that are not in the file; export the surface again.")
     if not len(triangles):
         raise InputError(
             f"{path.name}: no triangles could be read; the file is truncated, of another type, or holds only points."
@@ -72,41 +70,58 @@ def _read(path: Path) -> tuple[FloatArray, Any]:
     if not np.isfinite(points[np.unique(triangles)]).all():
         raise InputError(f"{path.name}: some points are not numbers (NaN or infinite); export the surface again.")
     used, triangles, _ = sf.compact(points, triangles)
-    return used, triangles
+    return sf.merge_points(used, triangles)
 
 
-def _parsed(reader_type: Any, path: Path) -> tuple[FloatArray, Any]:
-    """Points (n, 3) and triangles (m, 3), polygons cut into triangles; empty where the reader finds nothing."""
+def _parsed(path: Path) -> tuple[FloatArray, Any]:
+    """Points (n, 3) and triangles (m, 3) of an STL, OBJ or PLY file, polygons cut into triangles."""
+    # VTK's own readers of these formats crash the process on some truncated files.
+    load: Any = trimesh.load
+    try:
+        with path.open("rb") as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            mesh = load(stream, file_type=path.suffix.lower()[1:], force="mesh", process=False, skip_materials=True)
+        points, triangles = np.asarray(mesh.vertices, dtype=float), np.asarray(mesh.faces)
+    except Exception as error:  # the parsers raise whatever the broken bytes lead to
+        raise InputError(
+            f"{path.name}: no {path.suffix.upper()[1:]} surface could be read; the file is truncated or of another type."
+        ) from error
+    return points.reshape(-1, 3), triangles.reshape(-1, 3).astype(np.int32)
+
+
+def _parsed_vtp(path: Path) -> tuple[FloatArray, Any]:
+    """Points (n, 3) and triangles (m, 3) of a VTP file, polygons cut into triangles; empty where there is nothing."""
     # VTK reports a bad file on stderr and returns what it has; the caller says it in one sentence instead.
     shown = vtk.vtkObject.GetGlobalWarningDisplay()
     vtk.vtkObject.GlobalWarningDisplayOff()
     try:
-        reader = reader_type()
+        reader = vtk.vtkXMLPolyDataReader()
         reader.SetFileName(str(path))
+        reader.Update()
+        whole = reader.GetOutput()
+        if reader.GetErrorCode() or not whole.GetNumberOfPoints() or not (whole.GetNumberOfPolys() + whole.GetNumberOfStrips()):
+            return np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int32)
+        corners = numpy_support.vtk_to_numpy(whole.GetPolys().GetConnectivityArray())
+        if len(corners) and (corners.min() < 0 or corners.max() >= whole.GetNumberOfPoints()):
+            raise InputError(f"{path.name}: some triangles name points that are not in the file; export the surface again.")
         triangulate = vtk.vtkTriangleFilter()
-        triangulate.SetInputConnection(reader.GetOutputPort())
+        triangulate.SetInputData(whole)
         triangulate.PassLinesOff()
         triangulate.PassVertsOff()
         triangulate.Update()
         mesh = triangulate.GetOutput()
     finally:
         vtk.vtkObject.SetGlobalWarningDisplay(shown)
-    if reader.GetErrorCode() or not mesh.GetNumberOfPoints() or not mesh.GetNumberOfPolys():
-        return np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int32)
     points = numpy_support.vtk_to_numpy(mesh.GetPoints().GetData()).astype(float)
-    triangles = numpy_support.vtk_to_numpy(mesh.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int32)
-    if triangles.min() < 0 or triangles.max() >= len(points):
-        return np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int32)
-    return points, triangles
+    return points, numpy_support.vtk_to_numpy(mesh.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int32)
 
 
 def _volume_over_area(points: FloatArray, triangles: Any, path: Path) -> float:
-    """Volume inside over area, in the file's unit; openings are closed by fans, STL corners joined first."""
+    """Volume inside over area, in the file's unit; openings are closed by fans."""
     size = float(np.ptp(points, axis=0).max())
     if not size > 0:
         raise InputError(f"{path.name}: all points of the surface coincide; export the surface again.")
-    _, first, inverse = np.unique(np.round(points / (1e-6 * size)), axis=0, return_index=True, return_inverse=True)
-    closed = sf.fill_openings(points[first], inverse.ravel()[triangles])
+    closed = sf.fill_openings(points, triangles)
     volume = abs(sf.signed_volume(*closed))
     surface_area = sf.area(*closed)
     if not surface_area > 0 or not volume > 1e-9 * size**3:
@@ -120,6 +135,6 @@ def _automatic_scale(caliber: float, box: float, path: Path) -> float:
         if low <= caliber * scale <= high and box * scale <= _LARGEST_BOX_MM:
             return scale
     raise InputError(
-        f"{path.name}: in no unit does the surface have the size of an intracranial artery (it is {caliber:.3g} units wide in a "
+        f"{path.name}: in no unit is the surface as wide as an intracranial artery (it is {caliber:.3g} units wide in a "
         f"box of {box:.4g}); rescale it to mm, or say --units mm, cm or m if the size is right."
     )

@@ -10,7 +10,7 @@ from aneuflow.errors import InputError
 from aneuflow.numerics import surface as sf
 from aneuflow.types import FloatArray, IntArray, Note, Surface
 
-STRAY_HOLE_MM = 0.8
+STRAY_HOLE_MM, _LONGEST_SLIT_MM = 0.8, 1.0
 _COMPARABLE_SHARE = 0.3
 _MOST_NONMANIFOLD_SHARE = 0.01
 
@@ -20,7 +20,7 @@ def repair(surface: Surface) -> tuple[Surface, tuple[Note, ...]]:
 
     Raises InputError where nothing is left, where it cannot be made manifold, and where it holds two vessels.
     """
-    points, triangles = merge_points(surface)
+    points, triangles = without_degenerates(surface)
     if len(triangles) < 20:
         raise InputError(f"The surface has {len(triangles)} usable triangles, too few for a vessel; export it again, finer.")
     notes: list[Note] = []
@@ -35,12 +35,10 @@ def repair(surface: Surface) -> tuple[Surface, tuple[Note, ...]]:
     return clean, tuple(notes)
 
 
-def merge_points(surface: Surface) -> tuple[FloatArray, IntArray]:
+def without_degenerates(surface: Surface) -> tuple[FloatArray, IntArray]:
     """Points and triangles with coincident points made one, and triangles without area or given twice left out."""
     size = float(np.ptp(surface.points, axis=0).max())
-    grid = np.round(surface.points / max(1e-6 * size, 1e-12)).astype(np.int64)
-    _, first, inverse = np.unique(grid, axis=0, return_index=True, return_inverse=True)
-    points, triangles = surface.points[first], inverse.ravel().astype(np.int32)[surface.triangles]
+    points, triangles = sf.merge_points(surface.points, surface.triangles)
     distinct = (triangles != np.roll(triangles, 1, axis=1)).all(axis=1)
     triangles = triangles[distinct]
     triangles = triangles[sf.face_areas(points, triangles) > 1e-12 * size**2]
@@ -110,7 +108,10 @@ def _without_stray_holes(surface: Surface, notes: list[Note]) -> Surface:
     points, fans, filled = [surface.points], [surface.triangles], 0
     for loop in sf.boundary_loops(surface.triangles):
         ring = surface.points[loop]
-        if np.linalg.norm(sf.polygon_area_vector(ring)) >= np.pi / 4 * STRAY_HOLE_MM**2:
+        perimeter = float(np.linalg.norm(ring - np.roll(ring, -1, axis=0), axis=1).sum())
+        area = float(np.linalg.norm(sf.polygon_area_vector(ring)))
+        # A slit is long for its area, a ragged small outlet has little area for its rim: only what is small by both goes.
+        if perimeter / np.pi >= _LONGEST_SLIT_MM or area >= np.pi / 4 * STRAY_HOLE_MM**2:
             continue
         points.append(ring.mean(axis=0)[None])
         fans.append(
