@@ -37,7 +37,7 @@ nb::tuple cross(Array<double> points, Array<std::int32_t> triangles, std::vector
                           triangles.data(), shape.data(), threads);
     }
     const std::size_t n = c.cells.size() / 3, links = c.link_cell.size();
-    return nb::make_tuple(give(std::move(c.cells), {n, 3}), give(std::move(c.neighbors), {18, n}),
+    return nb::make_tuple(give(std::move(c.cells), {n, 3}), give(std::move(c.neighbors), {kDirections - 1, n}),
                           give(std::move(c.link_cell), {links}), give(std::move(c.link_direction), {links}),
                           give(std::move(c.link_triangle), {links}), give(std::move(c.link_distance), {links}));
 }
@@ -51,8 +51,8 @@ NB_MODULE(_core, m) {
         .def(
             "__init__",
             [](Lattice* self, Array<std::int32_t> neighbors) {
-                require(neighbors.ndim() == 2 && neighbors.shape(0) == 18, "neighbors must be (18, n)");
-                require(neighbors.shape(1) < (1u << 31) / 19 - kBlock, "too many cells for 32-bit slots");
+                require(neighbors.ndim() == 2 && neighbors.shape(0) == kDirections - 1, "neighbors must be (26, n)");
+                require(neighbors.shape(1) < (1u << 31) / kDirections - kBlock, "too many cells for 32-bit slots");
                 new (self) Lattice(static_cast<int>(neighbors.shape(1)), neighbors.data());
             },
             "neighbors"_a)
@@ -142,7 +142,7 @@ NB_MODULE(_core, m) {
             },
             [](Lattice& self, Array<float> values) {
                 const std::size_t n = self.cells(), stride = self.stride();
-                require(values.size() == kDirections * n, "populations must be (19, cells)");
+                require(values.size() == kDirections * n, "populations must be (27, cells)");
                 for (int i = 0; i < kDirections; ++i)
                     std::copy_n(values.data() + i * n, n, self.populations.data() + i * stride);
             });

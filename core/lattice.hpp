@@ -29,8 +29,8 @@ struct Relaxation {
 struct Cells {
     int count = 0;
     int stride = 0;
-    float* f = nullptr;                    // (19, stride)
-    const std::int32_t* slot = nullptr;    // (18, stride): where the population leaving along 1..18 goes
+    float* f = nullptr;                    // (27, stride)
+    const std::int32_t* slot = nullptr;    // (26, stride): where the population leaving along 1..26 goes
     const std::uint32_t* dense = nullptr;  // (stride / kBlock,): bit i - 1 set where slot i of a block is consecutive
 };
 
@@ -69,7 +69,7 @@ struct Outlet {
 
 class Lattice {
   public:
-    Lattice(int cells, const std::int32_t* neighbors);  // neighbors (18, cells), -1 where there is no fluid
+    Lattice(int cells, const std::int32_t* neighbors);  // neighbors (26, cells), -1 where there is no fluid
 
     void set_walls(int count, const std::int32_t* cell, const std::int32_t* direction, const float* coefficients);
     void add_inlet(int links, const std::int32_t* cell, const std::int32_t* direction, int rows, const float* gain);
@@ -113,7 +113,7 @@ class Lattice {
 // Where the lattice lines of a closed surface's box cross its triangles.
 struct Crossings {
     std::vector<std::int32_t> cells;      // (n, 3): lattice coordinates of the nodes inside, x fastest
-    std::vector<std::int32_t> neighbors;  // (18, n)
+    std::vector<std::int32_t> neighbors;  // (26, n)
     std::vector<std::int32_t> link_cell, link_direction, link_triangle;
     std::vector<float> link_distance;     // in units of the link, in [0, 1]
 };

@@ -1,7 +1,7 @@
 // From a closed triangle surface to lattice cells and the exact distances along their links.
 //
 // A lattice line of direction c is fixed by two integers, the coordinates b and d less c_b x_a and c_d x_a, where a is the first
-// axis along which c moves. So each triangle is drawn, for each of the nine axes of D3Q19, as a picture in these two integers:
+// axis along which c moves. So each triangle is drawn, for each of the thirteen axes of the lattice, as a picture in these two integers:
 // every pixel centre covered is a crossing, and its x_a, interpolated over the triangle, is where it lies.
 #include <omp.h>
 
@@ -111,9 +111,9 @@ std::vector<std::int32_t> number_cells(const Box& box, const std::vector<Hit>& h
 }  // namespace
 
 Crossings cross_surface(int, const double* point, int triangles, const std::int32_t* triangle, const int shape[3], int threads) {
-    std::vector<Hit> hits[10];
+    std::vector<Hit> hits[kPairs + 1];
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
-    for (int pair = 1; pair < 10; ++pair) hits[pair] = crossings_along(axis_of(pair), point, triangles, triangle);
+    for (int pair = 1; pair <= kPairs; ++pair) hits[pair] = crossings_along(axis_of(pair), point, triangles, triangle);
 
     const Box box{{shape[0], shape[1], shape[2]}};
     Crossings out;

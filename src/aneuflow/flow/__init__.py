@@ -1,0 +1,1 @@
+"""The flow in a lumen by the lattice-Boltzmann method."""

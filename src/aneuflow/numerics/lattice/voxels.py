@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse import csgraph
 
@@ -19,8 +20,8 @@ _OFFSET = np.array([0.3819660, 0.4142136, 0.3028876])
 class Voxels:
     """Cells of a lattice and its links that a surface cuts.
 
-    points (n, 3) float64, in the surface's unit; lattice (n, 3) int32 coordinates, x fastest; neighbors (18, n) int32, -1 across
-    the surface. Of each cut link: cell, direction (1..18), triangle (-1 where none was found), distance (float32, in units of
+    points (n, 3) float64, in the surface's unit; lattice (n, 3) int32 coordinates, x fastest; neighbors (26, n) int32, -1 across
+    the surface. Of each cut link: cell, direction (1..26), triangle (-1 where none was found), distance (float32, in units of
     the link).
     """
 
@@ -76,3 +77,12 @@ def _largest_component(voxels: Voxels) -> Voxels:
         voxels.link_triangle[links],
         voxels.link_distance[links],
     )
+
+
+def cells_inside(voxels: Voxels, points: FloatArray, triangles: IntArray, threads: int = 1) -> npt.NDArray[np.bool_]:
+    """Which of the cells lie inside another closed surface, (n,) bool."""
+    shape = voxels.lattice.max(axis=0) + 2
+    scaled = np.ascontiguousarray((points - voxels.origin) / voxels.spacing)
+    inside = _core.cross_surface(scaled, np.ascontiguousarray(triangles, dtype=np.int32), [int(n) for n in shape], threads)[0]
+    order = np.array([1, shape[0], shape[0] * shape[1]], dtype=np.int64)
+    return np.isin(voxels.lattice @ order, inside @ order)

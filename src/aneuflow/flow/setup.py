@@ -1,0 +1,221 @@
+"""From a lumen and its boundary conditions to a lattice that is ready to run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aneuflow import _core
+from aneuflow.errors import InputError, MethodError, ResourceError
+from aneuflow.numerics.inlet_profile import inlet_velocity
+from aneuflow.numerics.lattice.velocity_set import SOUND_SPEED, VELOCITIES, WEIGHTS
+from aneuflow.numerics.lattice.voxels import Voxels, voxelize
+from aneuflow.numerics.lattice.walls import wall_coefficients
+from aneuflow.numerics.rheology import relaxation_table
+from aneuflow.types import (
+    WALL_PATCH,
+    BoundaryConditions,
+    Cap,
+    FloatArray,
+    InletCondition,
+    IntArray,
+    LumenModel,
+    OutletCondition,
+    PatchedSurface,
+)
+
+BYTES_PER_CELL = 4 * (27 + 26 + 26) + 4 * 40  # populations, slots, neighbors, fields and wall links
+BYTES_PER_BOX_NODE = 4
+# How fast the pressure of a flow-split outlet follows, in steps; a few sound passages through a vessel.
+_SPLIT_STEPS = 1000.0
+
+
+@dataclass(frozen=True)
+class Units:
+    """Lattice spacing, time step and density in SI: what one lattice unit is worth."""
+
+    spacing_m: float
+    time_step_s: float
+    density: float
+
+    @property
+    def velocity(self) -> float:
+        return self.spacing_m / self.time_step_s
+
+    @property
+    def stress(self) -> float:
+        return self.density * self.velocity**2
+
+    @property
+    def flow_ml_s(self) -> float:
+        return 1e6 * self.spacing_m**3 / self.time_step_s
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """The cells of a lumen with its extensions; link_patch (k,): 0 wall, else the id of the cap that the link crosses."""
+
+    voxels: Voxels
+    link_patch: IntArray
+
+    def links(self, patch: int) -> npt.NDArray[np.intp]:
+        return np.flatnonzero(self.link_patch == patch)
+
+    def arrays(self, links: npt.NDArray[np.intp]) -> tuple[IntArray, IntArray]:
+        return self.voxels.link_cell[links], self.voxels.link_direction[links]
+
+    def cut_points(self, links: npt.NDArray[np.intp]) -> FloatArray:
+        """Where the links meet the surface, (k, 3) float64, mm."""
+        cell, direction = self.arrays(links)
+        step = self.voxels.link_distance[links][:, None] * VELOCITIES[direction]
+        return np.asarray(self.voxels.points[cell] + self.voxels.spacing * step)
+
+
+def thread_count(wanted: int) -> int:
+    """The number of threads to run on; 0 means all this process may use."""
+    return wanted or len(os.sched_getaffinity(0))
+
+
+def build_domain(model: LumenModel, boundary: BoundaryConditions, spacing_mm: float, threads: int) -> Domain:
+    """Cells and cut links of the extended lumen.
+
+    Raises ResourceError where it would not fit into memory, MethodError where an opening is not resolved.
+    """
+    surface = model.extended
+    _check_memory(surface, spacing_mm)
+    voxels = voxelize(surface.surface.points, surface.surface.triangles, spacing_mm, threads)
+    patch = np.where(voxels.link_triangle >= 0, surface.patch[voxels.link_triangle], WALL_PATCH).astype(np.int32)
+    for cap in (*boundary.inlets, *boundary.outlets):
+        if np.count_nonzero(patch == cap.cap_id) < 20:
+            raise MethodError(
+                f"Opening {cap.cap_id} is hardly met by the lattice of {spacing_mm:g} mm, or is not connected to the rest of the "
+                "lumen; set a finer --resolution or check the model."
+            )
+    return Domain(voxels, patch)
+
+
+def _check_memory(surface: PatchedSurface, spacing_mm: float) -> None:
+    points, triangles = surface.surface.points, surface.surface.triangles
+    a, b, c = (points[triangles[:, k]] - points.mean(axis=0) for k in range(3))
+    cells = abs(np.einsum("ij,ij->", a, np.cross(b, c))) / 6.0 / spacing_mm**3
+    box = np.prod(np.ptp(points, axis=0) / spacing_mm + 3.0)
+    needed = (cells * BYTES_PER_CELL + box * BYTES_PER_BOX_NODE) / 1e9
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    if needed > 0.8 * available:
+        raise ResourceError(
+            f"The flow needs {cells / 1e6:.1f} million cells and {needed:.1f} GB at {spacing_mm:g} mm, and this machine has "
+            f"{available:.1f} GB; set a coarser --resolution."
+        )
+
+
+def build_lattice(
+    domain: Domain, model: LumenModel, boundary: BoundaryConditions, units: Units, steady: bool
+) -> _core.Lattice:
+    """The lattice at rest with its walls, inlets and outlets.
+
+    steady: inlets take their mean flow, whatever the waveform. Raises InputError where a boundary condition names no cap.
+    """
+    lattice = _core.Lattice(domain.voxels.neighbors)
+    walls = domain.links(WALL_PATCH)
+    lattice.set_walls(*domain.arrays(walls), wall_coefficients(domain.voxels.link_distance[walls]))
+    caps = {cap.id: cap for cap in model.extended_caps}
+    for condition in (*boundary.inlets, *boundary.outlets):
+        if condition.cap_id not in caps:
+            raise InputError(f"The boundary conditions name cap {condition.cap_id}, which the model has not; it has {sorted(caps)}.")
+    for inlet in boundary.inlets:
+        links = domain.links(inlet.cap_id)
+        gain = inlet_gain(domain, model.extended, caps[inlet.cap_id], inlet, boundary, units, steady)
+        lattice.add_inlet(*domain.arrays(links), np.ascontiguousarray(gain.T, dtype=np.float32))
+    _add_outlets(lattice, domain, caps, boundary.outlets, units)
+    blood = boundary.blood
+    if blood.model == "newtonian":
+        lattice.set_newtonian(relaxation_time(boundary, units))
+    else:
+        table = relaxation_table(blood.model, blood.parameters, blood.density, units.spacing_m, units.time_step_s)
+        lattice.set_relaxation_table(table.keep, table.first_bits, table.shift)
+    return lattice
+
+
+def relaxation_time(boundary: BoundaryConditions, units: Units) -> float:
+    """tau of the blood at high shear, in steps."""
+    kinematic = boundary.blood.parameters["viscosity"] / boundary.blood.density
+    return float(0.5 + 3.0 * kinematic * units.time_step_s / units.spacing_m**2)
+
+
+def inlet_gain(
+    domain: Domain,
+    surface: PatchedSurface,
+    cap: Cap,
+    inlet: InletCondition,
+    boundary: BoundaryConditions,
+    units: Units,
+    steady: bool,
+) -> FloatArray:
+    """What each link of an inlet adds to the population that comes back, (links, phases), lattice units.
+
+    Half-way bounce-back off a wall that moves inward. The columns are corrected by a part of the steady profile so that the
+    flow into the lattice is exactly the one that is wanted.
+    """
+    links = domain.links(cap.id)
+    waveform = None if steady else boundary.waveform
+    rim, frame = cap_rim(surface, cap)
+    flat = (domain.cut_points(links) - cap.center_mm) @ frame.T
+    kinematic = boundary.blood.parameters["viscosity"] / boundary.blood.density
+    alpha = 0.0 if waveform is None else 1e-3 * cap.radius_mm * np.sqrt(2.0 * np.pi / waveform.period_s / kinematic)
+    mean_velocity = 1e-6 * inlet.mean_flow_ml_s / (1e-6 * cap.area_mm2) / units.velocity
+    direction = domain.voxels.link_direction[links]
+    factor = 6.0 * WEIGHTS[direction] * (VELOCITIES[direction] @ cap.normal) * mean_velocity
+    base = factor * inlet_velocity(rim, flat, inlet.profile, None, 0.0)[:, 0]
+    shape = inlet_velocity(rim, flat, inlet.profile, waveform, alpha)
+    gain = factor[:, None] * shape
+    phases = np.arange(shape.shape[1]) / shape.shape[1]
+    ratio = np.ones(1) if waveform is None else np.interp(phases, waveform.phase, waveform.ratio, period=1.0)
+    missing = ratio * inlet.mean_flow_ml_s / units.flow_ml_s - gain.sum(axis=0)
+    return np.asarray(gain + base[:, None] / base.sum() * missing)
+
+
+def cap_rim(surface: PatchedSurface, cap: Cap) -> tuple[FloatArray, FloatArray]:
+    """The rim of a cap in its plane, (k, 2) mm, in order, and the two axes of that plane, (2, 3)."""
+    triangles = surface.surface.triangles[surface.patch == cap.id]
+    edges = triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    known = {(int(a), int(b)) for a, b in edges}
+    following = {a: b for a, b in known if (b, a) not in known}
+    start = next(iter(following))
+    loop = [start]
+    while (point := following[loop[-1]]) != start and len(loop) <= len(following):
+        loop.append(point)
+    first = np.cross(cap.normal, np.eye(3)[np.argmin(np.abs(cap.normal))])
+    first /= np.linalg.norm(first)
+    frame = np.stack([first, np.cross(cap.normal, first)])
+    return (surface.surface.points[loop] - cap.center_mm) @ frame.T, frame
+
+
+def _add_outlets(
+    lattice: _core.Lattice, domain: Domain, caps: dict[int, Cap], outlets: tuple[OutletCondition, ...], units: Units
+) -> None:
+    """The largest of the flow-split outlets is held at zero pressure; the others' pressures follow their flow."""
+    split = [outlet for outlet in outlets if outlet.kind == "flow-split"]
+    fixed = {max(split, key=lambda outlet: outlet.flow_share or 0.0).cap_id} if len(split) == len(outlets) else set()
+    for outlet in outlets:
+        links = domain.links(outlet.cap_id)
+        share = outlet.flow_share if outlet.kind == "flow-split" and outlet.cap_id not in fixed else None
+        area_cells = caps[outlet.cap_id].area_mm2 / (1e3 * units.spacing_m) ** 2
+        # The impedance of a sound wave in the outlet: a matched end, which swallows the wave its own correction makes.
+        impedance = 1.0 / (SOUND_SPEED * area_cells)
+        lattice.add_outlet(
+            *domain.arrays(links),
+            caps[outlet.cap_id].normal.astype(np.float32),
+            -1.0 if share is None else share,
+            3.0 * (outlet.pressure or 0.0) / units.stress,
+            impedance,
+            impedance / _SPLIT_STEPS,
+        )
+
+
+def describe(domain: Domain) -> dict[str, Any]:
+    """What the report says of the lattice."""
+    return {"cells": domain.voxels.count, "resolution_mm": domain.voxels.spacing}
