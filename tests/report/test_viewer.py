@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import io
+import html
 import json
 import re
 import shutil
@@ -16,7 +16,9 @@ import pytest
 from PIL import Image
 
 from aneuflow.report import Report, ReportContent, viewer
+from aneuflow.report.meshes import poly_data
 from aneuflow.report.viewer import viewer_payload
+from aneuflow.report.views import close_views
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NUMPY_TYPES = {"f4": "<f4", "u4": "<u4", "u1": "<u1"}
@@ -64,22 +66,21 @@ def test_a_large_wall_is_thinned_with_its_values_kept(content: ReportContent, mo
     assert _decode(payload["triangles"]).max() == len(values) - 1
 
 
-def _screenshot(page: str, folder: Path, *options: str) -> tuple[np.ndarray, str]:
-    """The page as a browser shows it, (height, width, 3), and what it wrote to its console."""
+def _browse(page: str, folder: Path, *options: str) -> tuple[str, str]:
+    """What the browser writes out for the page, and what the page wrote to the console."""
     assert BROWSER is not None
     (folder / "report.html").write_text(page, "utf-8")
     command = [BROWSER, "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars", "--timeout=8000"]
-    command += [
-        "--window-size=900,700",
-        f"--screenshot={folder / 'shot.png'}",
-        "--enable-logging=stderr",
-        f"--user-data-dir={folder}",
-    ]
-    done = subprocess.run(
-        [*command, *options, (folder / "report.html").as_uri()], capture_output=True, text=True, timeout=120, check=True
-    )
-    picture = Image.open(io.BytesIO((folder / "shot.png").read_bytes())).convert("RGB")
-    return np.asarray(picture, dtype=int), "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
+    command += ["--window-size=900,700", "--enable-logging=stderr", f"--user-data-dir={folder}", *options]
+    address = (folder / "report.html").as_uri()
+    done = subprocess.run([*command, address], capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout, "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
+
+
+def _screenshot(page: str, folder: Path, *options: str) -> tuple[np.ndarray, str]:
+    """The page as a browser shows it, (height, width, 3), and its console."""
+    _, console = _browse(page, folder, f"--screenshot={folder / 'shot.png'}", *options)
+    return np.asarray(Image.open(folder / "shot.png").convert("RGB"), dtype=int), console
 
 
 WITH_WEBGL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
@@ -102,3 +103,42 @@ def test_without_webgl_a_still_picture_stands_in(report: Report, tmp_path: Path)
     picture, console = _screenshot(report.html.replace("</head>", ONLY_VIEWER), tmp_path, "--disable-3d-apis")
     assert (np.ptp(picture, axis=2) > 40).mean() > 0.05
     assert console == ""
+
+
+PROBE = """<script>
+const canvas = document.querySelector("#viewer canvas"), box = canvas.getBoundingClientRect(), found = [];
+const point = () => {
+  const middle = { clientX: box.left + box.width / 2, clientY: box.top + box.height / 2 };
+  canvas.dispatchEvent(new PointerEvent("pointermove", middle));
+  found.push(document.querySelector("#viewer .tip").textContent);
+};
+point();
+const fields = document.querySelector("#viewer .controls select");
+fields.value = 1;
+fields.dispatchEvent(new Event("change"));
+point();
+fields.value = 5;
+fields.dispatchEvent(new Event("change"));
+point();
+for (const key of ["ArrowLeft", "+", "-", "2", "9", "r"]) canvas.dispatchEvent(new KeyboardEvent("keydown", { key }));
+point();
+document.body.dataset.found = JSON.stringify(found);
+</script></body>"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed (Debian package chromium)")
+def test_pointing_at_the_wall_reads_its_value(content: ReportContent, report: Report, tmp_path: Path) -> None:
+    page = report.html.replace("</head>", ONLY_VIEWER).replace("</body>", PROBE)
+    document, console = _browse(page, tmp_path, "--dump-dom", *WITH_WEBGL)
+    assert console == ""
+    found = re.search('data-found="([^"]*)"', document)
+    assert found is not None
+    shear, oscillation, region, after_keys = json.loads(html.unescape(found.group(1)))
+    view = close_views(content.model)[0]
+    away = 100 * view.toward_eye
+    hit = poly_data(content.flow.wall).ray_trace(view.focus_mm + away, view.focus_mm - away, first_point=True)[0]
+    nearest = np.linalg.norm(content.flow.wall.points - hit, axis=1).argmin()
+    assert float(shear.removesuffix(" Pa")) == pytest.approx(content.flow.wall_fields["TAWSS"][nearest], rel=0.1)
+    assert float(oscillation) == pytest.approx(content.flow.wall_fields["OSI"][nearest], rel=0.1)
+    assert region == after_keys == "Sac"

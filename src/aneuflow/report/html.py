@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from aneuflow.quantities import Quantity, quantity, registry
 from aneuflow.report.content import ReportContent
@@ -55,6 +55,7 @@ def render_page(
     environment = Environment(
         loader=PackageLoader("aneuflow.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
+    environment.filters["symbol"] = _symbol
     source = partial(_asset, environment)
     values = {
         "t": partial(text, language),
@@ -78,6 +79,12 @@ def render_page(
         values["viewer_script"] = source("viewer.js")
         values["thinned"] = payload["thinned"]
     return environment.get_template("report.html").render(values)
+
+
+def _symbol(symbol: str) -> Markup:
+    """A symbol with what follows its underscore set low."""
+    letter, _, index = symbol.partition("_")
+    return escape(letter) + (Markup("<sub>{}</sub>").format(index) if index else "")
 
 
 def _asset(environment: Environment, name: str) -> Markup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from aneuflow.report.content import ReportContent
 from aneuflow.report.meshes import Grid, PolyData, flow_grid, poly_data
@@ -39,7 +41,7 @@ Drawing = Callable[[Plotter], None]
 
 def key_picture(content: ReportContent) -> Figure:
     """The wall by its mean shear in the view that shows the sac in profile."""
-    return _wall_figure(content, "TAWSS", close_views(content.model)[:1])
+    return _wall_figure(content, "TAWSS", close_views(content.model)[:1], text_size=9)
 
 
 def wall_field(content: ReportContent, name: str) -> Figure | None:
@@ -47,7 +49,7 @@ def wall_field(content: ReportContent, name: str) -> Figure | None:
     values = content.flow.wall_fields.get(name)
     if values is None or not np.any(values):
         return None
-    return _wall_figure(content, name, close_views(content.model)[:2])
+    return _wall_figure(content, name, close_views(content.model)[:2], text_size=14)
 
 
 def model_picture(content: ReportContent) -> Figure:
@@ -67,6 +69,8 @@ def constructions(content: ReportContent) -> Figure | None:
     if content.model.aneurysm is None or not panels:
         return None
     view = close_views(content.model)[0]
+    ends = np.array([segments[name] for panel in panels for name in panel if name in segments]).reshape(-1, 3) - view.focus_mm
+    view = replace(view, radius_mm=max(view.radius_mm, 1.1 * float(np.abs(ends @ _plane(view).T).max())))
 
     def draw(names: Sequence[str]) -> Drawing:
         def scene(plotter: Plotter) -> None:
@@ -110,7 +114,7 @@ def flow_views(content: ReportContent) -> Figure | None:
     return _lay_out(shown, ScalarMappable(Normalize(*limits), color_map("speed")), "|u| (m/s)")
 
 
-def _wall_figure(content: ReportContent, name: str, views: Sequence[View]) -> Figure:
+def _wall_figure(content: ReportContent, name: str, views: Sequence[View], text_size: float) -> Figure:
     values = content.flow.wall_fields[name]
     limits = field_range(name, values)
     mesh = poly_data(content.flow.wall)
@@ -124,7 +128,8 @@ def _wall_figure(content: ReportContent, name: str, views: Sequence[View]) -> Fi
     norm = LogNorm(*limits) if name in LOGARITHMIC else Normalize(*limits)
     unit = FIELD_UNITS[name]
     label = f"{'p' if name == 'pressure' else name}{f' ({unit})' if unit else ''}"
-    return _lay_out([(_picture(draw, view), view) for view in views], ScalarMappable(norm, color_map(name)), label)
+    colors = ScalarMappable(norm, color_map(name))
+    return _lay_out([(_picture(draw, view), view) for view in views], colors, label, text_size)
 
 
 def _picture(draw: Drawing, view: View) -> Picture:
@@ -144,31 +149,42 @@ def _picture(draw: Drawing, view: View) -> Picture:
         plotter.close()
 
 
-def _lay_out(pictures: Sequence[tuple[Picture, View]], colors: ScalarMappable | None = None, label: str = "") -> Figure:
-    """Pictures side by side, each with a scale in mm, and one color bar for all."""
-    width, bar = 3.6 * len(pictures), 0.95 if colors else 0.0
+def _lay_out(
+    pictures: Sequence[tuple[Picture, View]], colors: ScalarMappable | None = None, label: str = "", text_size: float = 9
+) -> Figure:
+    """Pictures side by side, each with a scale in mm, and one color bar for all; a picture shown small needs larger text."""
+    width, bar = 3.6 * len(pictures), (0.4 + 0.065 * text_size) if colors else 0.0
     figure = Figure(figsize=(width + bar, 3.6), facecolor="white")
     share = width / (width + bar)
     for index, (picture, view) in enumerate(pictures):
         ax = figure.add_axes((index * share / len(pictures), 0, share / len(pictures), 1))
         ax.imshow(picture, interpolation="lanczos")
         ax.set_axis_off()
-        _scale_bar(ax, view)
+        _scale_bar(ax, view, text_size)
     if colors:
         bar_axes = figure.add_axes((share + 0.02 * share, 0.12, 0.16 / (width + bar), 0.72))
         color_bar = figure.colorbar(colors, cax=bar_axes)
-        color_bar.ax.tick_params(labelsize=8, colors=INK)
+        color_bar.ax.tick_params(labelsize=0.9 * text_size, colors=INK)
+        if isinstance(colors.norm, LogNorm):
+            color_bar.set_ticks(LogLocator(subs=(1, 2, 5)))
+            color_bar.ax.yaxis.set_major_formatter("{x:g}")
+            color_bar.ax.yaxis.set_minor_locator(NullLocator())
         color_bar.outline.set_visible(False)
-        bar_axes.set_title(label, fontsize=9, color=INK, loc="left", pad=8)
+        bar_axes.set_title(label, fontsize=text_size, color=INK, loc="left", pad=8)
     return figure
 
 
-def _scale_bar(ax: Axes, view: View) -> None:
+def _scale_bar(ax: Axes, view: View, text_size: float) -> None:
     length = round_length(0.6 * view.radius_mm)
     pixels = length / (2 * view.radius_mm) * PIXELS
     left, y = 0.04 * PIXELS, 0.955 * PIXELS
     ax.plot([left, left + pixels], [y, y], color=INK, lw=1.5, solid_capstyle="butt")
-    ax.text(left + pixels / 2, y - 8, f"{length:g} mm", ha="center", va="bottom", fontsize=7, color=INK)
+    ax.text(left + pixels / 2, y - 8, f"{length:g} mm", ha="center", va="bottom", fontsize=0.8 * text_size, color=INK)
+
+
+def _plane(view: View) -> FloatArray:
+    """Right and up (2, 3) of a view."""
+    return np.array([np.cross(view.up, view.toward_eye), view.up])
 
 
 def _patient_letters(ax: Axes) -> None:

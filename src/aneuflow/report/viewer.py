@@ -94,7 +94,8 @@ def _views(content: ReportContent, center: FloatArray, language: Language) -> li
     """The close views, then the six sides of the patient."""
     close = close_views(content.model)
     whole = patient_view(content.model)
-    views = [(view.name, view.toward_eye, view.up, view.focus_mm, view.radius_mm) for view in close]
+    prefix = "" if content.model.aneurysm is not None else "vessel_"
+    views = [(prefix + view.name, view.toward_eye, view.up, view.focus_mm, view.radius_mm) for view in close]
     head, front = np.array([0.0, 0.0, 1.0]), np.array([0.0, -1.0, 0.0])
     sides = {"anterior": (front, head), "posterior": (-front, head), "left": (np.array([1.0, 0, 0]), head)}
     sides |= {"right": (np.array([-1.0, 0, 0]), head), "superior": (head, front), "inferior": (-head, -front)}
