@@ -24,6 +24,8 @@ SCALES_MM = (0.4, 0.7, 1.2, 2.0)
 _SEED_SHARE = 0.35
 _FOLLOW_SHARE = {"CTA": 0.38, "MRA": 0.2, "3DRA": 0.3, "unknown": 0.25}
 _NOISE_FACTOR = 5.0
+# Below this the noise moves the wall by a tenth of the way from lumen to tissue and more.
+_CLEAR_FACTOR = 10.0
 _AIR_HU = -300.0
 _CORNERS = np.ones((3, 3, 3), bool)
 # Beside bone the cavernous sinus and marrow enhance too: there only what reaches the level of arteries is followed, and
@@ -82,6 +84,8 @@ def segment(volume: Volume, settings: SegmentSettings | None = None, progress: P
     progress(1.0, "arteries found")
     if bridges:
         notes = (*notes, Note("vessel_gaps_bridged", {"count": bridges}, "assumption"))
+    if contrast.lumen < _CLEAR_FACTOR * contrast.noise:
+        notes = (*notes, Note("low_contrast", {"ratio": contrast.lumen / contrast.noise, "limit": _CLEAR_FACTOR}))
     if bone is not None:
         notes = (*notes, Note("bone_removed_by_shape"))
     if spacing_mm > 1.01 * _wanted_spacing(volume, settings):
