@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import shared_data
 from scipy import ndimage
 from skimage.measure import marching_cubes
 
@@ -12,6 +11,7 @@ from aneuflow.errors import MethodError
 from aneuflow.imaging import read_image
 from aneuflow.segmentation import SegmentSettings, segment
 from aneuflow.types import Volume
+from tests.conftest import shared_data
 
 SHAPE, SPACING = (72, 64, 48), np.array([0.4, 0.4, 0.6])
 
