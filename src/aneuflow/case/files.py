@@ -68,8 +68,8 @@ def write_nifti(path: Path, values: npt.NDArray[Any], affine: FloatArray) -> Non
 
 def read_nifti(path: Path) -> tuple[npt.NDArray[Any], FloatArray]:
     """The voxel values as stored and the affine to LPS mm."""
-    image = nibabel.load(path)
-    return np.asanyarray(image.dataobj), LPS_TO_RAS @ np.asarray(image.affine, float)
+    image = nibabel.Nifti1Image.from_filename(path)
+    return np.asanyarray(image.dataobj), LPS_TO_RAS @ np.asarray(image.affine, np.float64)
 
 
 def _add_arrays(target: Any, arrays: Arrays) -> None:
