@@ -145,5 +145,6 @@ NB_MODULE(_core, m) {
                 require(values.size() == kDirections * n, "populations must be (27, cells)");
                 for (int i = 0; i < kDirections; ++i)
                     std::copy_n(values.data() + i * n, n, self.populations.data() + i * stride);
-            });
+            },
+            nb::for_getter(nb::rv_policy::move));
 }
