@@ -23,8 +23,8 @@ def ostium_of_sac(
     loops = sf.boundary_loops(sac_triangles)
     if not loops:
         raise MethodError("The sac has no neck line: the surface labeled as sac is closed in itself; give a neck plane.")
-    # The boundary of the sac runs so that its own surface lies to the left; reversed, its area vector points into the sac.
-    ring = points[max(loops, key=lambda loop: float(np.linalg.norm(sf.polygon_area_vector(points[loop]))))][::-1]
+    # The rim of a surface with outward normals turns so that its area vector points into what the surface encloses.
+    ring = points[max(loops, key=lambda loop: float(np.linalg.norm(sf.polygon_area_vector(points[loop]))))]
     area_vector = sf.polygon_area_vector(ring)
     area = float(np.linalg.norm(area_vector))
     if area < 1e-6:
@@ -33,14 +33,10 @@ def ostium_of_sac(
         surface=fan(ring),
         neck_line_mm=ring,
         center_mm=sf.polygon_centroid(ring),
-        normal=_into_sac(area_vector / area, ring, points[np.unique(sac_triangles)]),
+        normal=area_vector / area,
         origin=origin,
         confidence=confidence,
     )
-
-
-def _into_sac(normal: FloatArray, ring: FloatArray, sac: FloatArray) -> FloatArray:
-    return normal if float((sac.mean(axis=0) - ring.mean(axis=0)) @ normal) >= 0 else -normal
 
 
 def fan(ring: FloatArray) -> Surface:

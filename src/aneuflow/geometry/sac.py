@@ -220,7 +220,7 @@ def _part(lumen: PatchedSurface, field: FloatArray) -> tuple[PatchedSurface, Boo
     field = field.copy()
     field[fixed] = np.abs(field[fixed]) + 1e-6
     split = sf.split_by_field(lumen.surface.points, lumen.surface.triangles, field)
-    sac = _without_islands(split.triangles, split.below)
+    sac = _without_islands(split.triangles, split.below, lumen.patch[split.face] != WALL_PATCH)
     if not sac.any() or sac.all():
         return None
     region = np.full(len(split.points), REGION_PARENT, dtype=np.uint8)
@@ -229,14 +229,14 @@ def _part(lumen: PatchedSurface, field: FloatArray) -> tuple[PatchedSurface, Boo
     return PatchedSurface(surface, lumen.patch[split.face], region), sac
 
 
-def _without_islands(triangles: Any, below: BoolArray) -> BoolArray:
-    """The largest connected part of the triangles chosen, with what it alone encloses."""
+def _without_islands(triangles: Any, below: BoolArray, capped: BoolArray) -> BoolArray:
+    """The largest connected part of the triangles chosen, with what it encloses of the wall; branches with a cap stay out."""
     if not below.any():
         return below
     part = sf.face_components(triangles, below)
     sac = part == np.bincount(part[below]).argmax()
     rest = sf.face_components(triangles, ~sac)
-    return np.asarray(rest != np.bincount(rest[~sac]).argmax()) if (~sac).any() else sac
+    return np.asarray(sac | ~np.isin(rest, np.unique(rest[capped & ~sac])))
 
 
 def _branches_at(

@@ -42,10 +42,9 @@ def sac_of(points: FloatArray, triangles: IntArray) -> Sac:
     if not loops:
         raise MethodError("The sac has no neck line, so its shape cannot be measured; give a neck plane.")
     ring = points[max(loops, key=lambda loop: float(np.linalg.norm(sf.polygon_area_vector(points[loop]))))]
+    # The rim of a surface with outward normals turns so that its area vector points into what the surface encloses.
     vector = sf.polygon_area_vector(ring)
     normal = vector / max(float(np.linalg.norm(vector)), 1e-12)
-    if float((points.mean(axis=0) - ring.mean(axis=0)) @ normal) < 0:
-        normal = -normal
     return Sac(points, triangles, ring, sf.polygon_centroid(ring), normal)
 
 
