@@ -60,7 +60,7 @@ NB_MODULE(_core, m) {
         .def(
             "set_walls",
             [](Lattice& self, Array<std::int32_t> cell, Array<std::int32_t> direction, Array<float> coefficients) {
-                require(coefficients.size() == 3 * cell.size() && direction.size() == cell.size(), "one row for each link");
+                require(coefficients.size() == 4 * cell.size() && direction.size() == cell.size(), "one row for each link");
                 self.set_walls(static_cast<int>(cell.size()), cell.data(), direction.data(), coefficients.data());
             },
             "cell"_a, "direction"_a, "coefficients"_a)

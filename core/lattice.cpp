@@ -51,13 +51,17 @@ void Lattice::set_walls(int count, const std::int32_t* cell, const std::int32_t*
     const std::size_t stride = cells_.stride;
     for (int k = 0; k < count; ++k) {
         const int i = direction[k], x = cell[k], behind = neighbor(opposite(i), x);
+        const int far = behind < 0 ? -1 : neighbor(opposite(i), behind);
         const auto back = static_cast<std::int32_t>(opposite(i) * stride + x);
         walls_.back.push_back(back);
         walls_.here.push_back(static_cast<std::int32_t>(i * stride + x));
         walls_.behind.push_back(behind < 0 ? back : static_cast<std::int32_t>(opposite(i) * stride + behind));
-        walls_.a.push_back(behind < 0 ? 1.0f : coefficients[3 * k]);
-        walls_.b.push_back(behind < 0 ? 0.0f : coefficients[3 * k + 1]);
-        walls_.c.push_back(behind < 0 ? 0.0f : coefficients[3 * k + 2]);
+        walls_.here_2.push_back(behind < 0 ? back : static_cast<std::int32_t>(i * stride + behind));
+        walls_.behind_2.push_back(far < 0 ? back : static_cast<std::int32_t>(opposite(i) * stride + far));
+        walls_.a.push_back(coefficients[4 * k]);
+        walls_.b.push_back(coefficients[4 * k + 1]);
+        walls_.c.push_back(coefficients[4 * k + 2]);
+        walls_.d.push_back(coefficients[4 * k + 3]);
     }
     exchange.assign(count, 0.0f);
 }
@@ -92,10 +96,12 @@ void Lattice::pass_walls(bool swapped, bool record) {
     const int count = static_cast<int>(walls_.back.size());
     const std::int32_t* arrived = swapped ? walls_.behind.data() : walls_.here.data();
     const std::int32_t* returned = swapped ? walls_.here.data() : walls_.behind.data();
+    const std::int32_t* arrived_2 = swapped ? walls_.behind_2.data() : walls_.here_2.data();
 #pragma omp for schedule(static)
     for (int k = 0; k < count; ++k) {
         const float left = f[walls_.back[k]];
-        const float back = walls_.a[k] * left + walls_.b[k] * f[arrived[k]] + walls_.c[k] * f[returned[k]];
+        const float back = walls_.a[k] * left + walls_.b[k] * f[arrived[k]] + walls_.c[k] * f[returned[k]] +
+                           walls_.d[k] * f[arrived_2[k]];
         f[walls_.back[k]] = back;
         if (record) exchange[k] = left + back;
     }

@@ -42,12 +42,15 @@ struct Step {
 Step step_baseline();
 Step step_wide();
 
-// A link from a cell to the wall. The population that comes back is a * left(x) + b * arrived(x) + c * left_back(x).
+// Links from a cell x to the wall along i. The population that comes back is a * left_i(x) + b * left_i(x - c_i)
+// + c * left_opposite(x) + d * left_i(x - 2 c_i). Where a cell behind is no fluid its coefficient must be zero.
 struct WallLinks {
     std::vector<std::int32_t> back;     // slot (opposite i, x)
     std::vector<std::int32_t> here;     // slot (i, x)
     std::vector<std::int32_t> behind;   // slot (opposite i, x - c_i)
-    std::vector<float> a, b, c;
+    std::vector<std::int32_t> here_2;   // slot (i, x - c_i)
+    std::vector<std::int32_t> behind_2; // slot (opposite i, x - 2 c_i)
+    std::vector<float> a, b, c, d;
 };
 
 struct Inlet {

@@ -14,7 +14,7 @@ from aneuflow.errors import InputError, MethodError, ResourceError
 from aneuflow.numerics.inlet_profile import inlet_velocity
 from aneuflow.numerics.lattice.velocity_set import SOUND_SPEED, VELOCITIES, WEIGHTS
 from aneuflow.numerics.lattice.voxels import Voxels, voxelize
-from aneuflow.numerics.lattice.walls import wall_coefficients
+from aneuflow.numerics.lattice.walls import cells_behind, wall_coefficients
 from aneuflow.numerics.rheology import relaxation_table
 from aneuflow.types import (
     WALL_PATCH,
@@ -121,7 +121,9 @@ def build_lattice(
     """
     lattice = _core.Lattice(domain.voxels.neighbors)
     walls = domain.links(WALL_PATCH)
-    lattice.set_walls(*domain.arrays(walls), wall_coefficients(domain.voxels.link_distance[walls]))
+    behind = cells_behind(domain.voxels.neighbors, *domain.arrays(walls))
+    tau = relaxation_time(boundary, units)
+    lattice.set_walls(*domain.arrays(walls), wall_coefficients(domain.voxels.link_distance[walls], behind, tau))
     caps = {cap.id: cap for cap in model.extended_caps}
     for condition in (*boundary.inlets, *boundary.outlets):
         if condition.cap_id not in caps:
@@ -133,7 +135,7 @@ def build_lattice(
     _add_outlets(lattice, domain, caps, boundary.outlets, units)
     blood = boundary.blood
     if blood.model == "newtonian":
-        lattice.set_newtonian(relaxation_time(boundary, units))
+        lattice.set_newtonian(tau)
     else:
         table = relaxation_table(blood.model, blood.parameters, blood.density, units.spacing_m, units.time_step_s)
         lattice.set_relaxation_table(table.keep, table.first_bits, table.shift)
