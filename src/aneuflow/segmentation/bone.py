@@ -46,7 +46,7 @@ def bone_mask(hounsfield: Float32Array, lumen_hu: float, tissue_hu: float, spaci
     markers[core] = _BONE
     markers[even & (from_hard > 1.0) & (round_core | thick) & (markers == 0)] = _LUMEN
     gradient = ndimage.gaussian_gradient_magnitude(clipped, 0.4 / spacing_mm)
-    territory = watershed(gradient, markers)
+    territory = watershed(gradient, markers, mask=ndimage.binary_dilation(bright, iterations=2))
     # An arterial fork can look flat; but bone reaches close to cortex or air.
     parts, count = ndimage.label(territory == _BONE)
     anchored = np.unique(parts[from_hard < 2.0])

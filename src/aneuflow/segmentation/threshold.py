@@ -15,7 +15,7 @@ from aneuflow.numerics.resample import resample_isotropic
 from aneuflow.segmentation.bone import bone_mask
 from aneuflow.segmentation.settings import SegmentSettings
 from aneuflow.segmentation.tubes import tubularity
-from aneuflow.types import ByteArray, Float32Array, LabelMap, Note, Progress, Volume, no_progress
+from aneuflow.types import ByteArray, Float32Array, FloatArray, LabelMap, Note, Progress, Volume, no_progress
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -183,14 +183,15 @@ def _wall_level(contrast: Contrast, axis: BoolArray, follow: float, spacing_mm: 
 
 def _without_thin(lumen: BoolArray, diameter_mm: float, near_bone: BoolArray | None, spacing_mm: float) -> BoolArray:
     """The part of `lumen` that a ball of `diameter_mm` reaches; beside bone the ball is as thick as plates of bone are."""
-    kept = _opened(lumen, 0.5 * diameter_mm, spacing_mm)
-    if near_bone is not None:
-        kept &= ~near_bone | _opened(lumen, max(0.5 * diameter_mm, _NEAR_BONE_RADIUS_MM), spacing_mm)
+    depth = ndimage.distance_transform_edt(lumen) * spacing_mm
+    kept = _opened(lumen, depth, 0.5 * diameter_mm, spacing_mm)
+    if near_bone is not None and diameter_mm < 2 * _NEAR_BONE_RADIUS_MM:
+        kept &= ~near_bone | _opened(lumen, depth, _NEAR_BONE_RADIUS_MM, spacing_mm)
     return kept
 
 
-def _opened(mask: BoolArray, radius_mm: float, spacing_mm: float) -> BoolArray:
-    centers = ndimage.distance_transform_edt(mask) * spacing_mm >= radius_mm
+def _opened(mask: BoolArray, depth: FloatArray, radius_mm: float, spacing_mm: float) -> BoolArray:
+    centers: BoolArray = depth >= radius_mm
     if not centers.any():
         return centers
     reached: BoolArray = mask & (ndimage.distance_transform_edt(~centers) * spacing_mm <= radius_mm)
