@@ -28,7 +28,8 @@ void require(bool holds, const char* message) {
 }
 
 nb::tuple cross(Array<double> points, Array<std::int32_t> triangles, std::vector<int> shape, int threads) {
-    require(points.ndim() == 2 && points.shape(1) == 3 && triangles.ndim() == 2 && triangles.shape(1) == 3 && shape.size() == 3,
+    require(points.ndim() == 2 && points.shape(1) == 3 && triangles.ndim() == 2 && triangles.shape(1) == 3 &&
+                shape.size() == 3,
             "points and triangles must be (n, 3), shape three numbers");
     Crossings c;
     {
@@ -60,16 +61,18 @@ NB_MODULE(_core, m) {
         .def(
             "set_walls",
             [](Lattice& self, Array<std::int32_t> cell, Array<std::int32_t> direction, Array<float> coefficients) {
-                require(coefficients.size() == 4 * cell.size() && direction.size() == cell.size(), "one row for each link");
+                require(coefficients.size() == 4 * cell.size() && direction.size() == cell.size(),
+                        "one row for each link");
                 self.set_walls(static_cast<int>(cell.size()), cell.data(), direction.data(), coefficients.data());
             },
             "cell"_a, "direction"_a, "coefficients"_a)
         .def(
             "add_inlet",
             [](Lattice& self, Array<std::int32_t> cell, Array<std::int32_t> direction, Array<float> gain) {
-                require(gain.ndim() == 2 && gain.shape(1) == cell.size() && direction.size() == cell.size(), "gain must be (rows, links)");
-                self.add_inlet(static_cast<int>(cell.size()), cell.data(), direction.data(), static_cast<int>(gain.shape(0)),
-                               gain.data());
+                require(gain.ndim() == 2 && gain.shape(1) == cell.size() && direction.size() == cell.size(),
+                        "gain must be (rows, links)");
+                self.add_inlet(static_cast<int>(cell.size()), cell.data(), direction.data(),
+                               static_cast<int>(gain.shape(0)), gain.data());
             },
             "cell"_a, "direction"_a, "gain"_a)
         .def(
@@ -77,8 +80,8 @@ NB_MODULE(_core, m) {
             [](Lattice& self, Array<std::int32_t> cell, Array<std::int32_t> direction, Array<float> normal, float share,
                float density, float impedance, float integral) {
                 require(normal.size() == 3 && direction.size() == cell.size(), "one direction for each link");
-                self.add_outlet(static_cast<int>(cell.size()), cell.data(), direction.data(), normal.data(), share, density,
-                                impedance, integral);
+                self.add_outlet(static_cast<int>(cell.size()), cell.data(), direction.data(), normal.data(), share,
+                                density, impedance, integral);
             },
             "cell"_a, "direction"_a, "normal"_a, "share"_a, "density"_a, "impedance"_a, "integral"_a)
         .def(
@@ -98,7 +101,8 @@ NB_MODULE(_core, m) {
             "keep"_a, "first_bits"_a, "shift"_a)
         .def(
             "run",
-            [](Lattice& self, int pairs, double amplitude, double amplitude_end, double phase, double phase_step, int threads) {
+            [](Lattice& self, int pairs, double amplitude, double amplitude_end, double phase, double phase_step,
+               int threads) {
                 const double range[2] = {amplitude, amplitude_end}, time[2] = {phase, phase_step};
                 nb::gil_scoped_release release;
                 self.run(pairs, range, time, threads);
@@ -113,24 +117,30 @@ NB_MODULE(_core, m) {
             },
             "threads"_a)
         .def("peak_speed", &Lattice::peak_speed, "threads"_a)
-        .def("exchange", [](const Lattice& self) { return give(std::vector<float>(self.exchange), {self.exchange.size()}); })
+        .def("exchange",
+             [](const Lattice& self) { return give(std::vector<float>(self.exchange), {self.exchange.size()}); })
         .def("inlet_flow", [](const Lattice& self) { return self.inlet_flow; })
         .def("outlet_flow", [](const Lattice& self) { return self.outlet_flow; })
         .def_prop_rw(
-            "outlet_density",
+            "controls",
             [](const Lattice& self) {
-                std::vector<float> out;
-                for (const Outlet& outlet : self.outlets) out.insert(out.end(), {outlet.density, outlet.offset});
+                std::vector<double> out{self.leak};
+                for (const Outlet& outlet : self.outlets) {
+                    out.push_back(outlet.density);
+                    out.push_back(outlet.offset);
+                }
                 return out;
             },
-            [](Lattice& self, const std::vector<float>& values) {
-                require(values.size() == 2 * self.outlets.size(), "density and offset of each outlet");
+            [](Lattice& self, const std::vector<double>& values) {
+                require(values.size() == 2 * self.outlets.size() + 1, "leak, density and offset of each outlet");
+                self.leak = values[0];
                 for (std::size_t k = 0; k < self.outlets.size(); ++k) {
-                    self.outlets[k].density = values[2 * k];
-                    self.outlets[k].offset = values[2 * k + 1];
+                    self.outlets[k].density = static_cast<float>(values[2 * k + 1]);
+                    self.outlets[k].offset = static_cast<float>(values[2 * k + 2]);
                 }
             },
-            "Density (the integral part included) and proportional offset of each outlet, in turn.")
+            "What the lattice controls itself by: the walls' leak, then density and proportional offset of each "
+            "outlet.")
         .def_prop_rw(
             "populations",
             [](const Lattice& self) {

@@ -9,16 +9,17 @@ constexpr int kPairs = 13;
 
 // Rest first, then pairs of opposite directions.
 constexpr int kVelocity[kDirections][3] = {
-    {0, 0, 0},  {1, 0, 0},    {-1, 0, 0}, {0, 1, 0},   {0, -1, 0}, {0, 0, 1},   {0, 0, -1},  {1, 1, 0},   {-1, -1, 0},
-    {1, -1, 0}, {-1, 1, 0},   {1, 0, 1},  {-1, 0, -1}, {1, 0, -1}, {-1, 0, 1},  {0, 1, 1},   {0, -1, -1}, {0, 1, -1},
-    {0, -1, 1}, {1, 1, 1},    {-1, -1, -1}, {1, 1, -1}, {-1, -1, 1}, {1, -1, 1}, {-1, 1, -1}, {1, -1, -1}, {-1, 1, 1}};
+    {0, 0, 0},  {1, 0, 0},  {-1, 0, 0},   {0, 1, 0},   {0, -1, 0},  {0, 0, 1},  {0, 0, -1},  {1, 1, 0},   {-1, -1, 0},
+    {1, -1, 0}, {-1, 1, 0}, {1, 0, 1},    {-1, 0, -1}, {1, 0, -1},  {-1, 0, 1}, {0, 1, 1},   {0, -1, -1}, {0, 1, -1},
+    {0, -1, 1}, {1, 1, 1},  {-1, -1, -1}, {1, 1, -1},  {-1, -1, 1}, {1, -1, 1}, {-1, 1, -1}, {1, -1, -1}, {-1, 1, 1}};
 
 constexpr int opposite(int i) { return i == 0 ? 0 : (i % 2 ? i + 1 : i - 1); }
 constexpr float weight(int i) {
     return i == 0 ? 8.0f / 27.0f : (i < 7 ? 2.0f / 27.0f : (i < 19 ? 1.0f / 54.0f : 1.0f / 216.0f));
 }
 
-// Density (as deviation from one), momentum and non-equilibrium stress of a cell. The stress is ordered xx yy zz xy xz yz.
+// Density (as deviation from one), momentum and non-equilibrium stress of a cell. The stress is ordered xx yy zz xy xz
+// yz.
 template <class V>
 struct Moments {
     V density;
@@ -26,8 +27,8 @@ struct Moments {
     V stress[6];
 };
 
-// Incompressible equilibrium of He and Luo (1997): the reference density multiplies the momentum, so that a steady state has
-// an exactly divergence-free velocity and nothing is divided.
+// Incompressible equilibrium of He and Luo (1997): the reference density multiplies the momentum, so that a steady
+// state has an exactly divergence-free velocity and nothing is divided.
 template <class V>
 inline Moments<V> moments(const V (&f)[kDirections]) {
     V s[kPairs + 1], d[kPairs + 1];
@@ -70,10 +71,10 @@ inline V stress_norm(const Moments<V>& m) {
     return n[0] * n[0] + n[1] * n[1] + n[2] * n[2] + 2.0f * (n[3] * n[3] + n[4] * n[4] + n[5] * n[5]);
 }
 
-// Populations after a recursive regularised collision (Malaspinas 2015, Coreixas et al. 2017) to third order in Hermite moments.
-// `keep` = 1 - 1/tau is what stays of the deviatoric stress; its trace and all higher non-equilibrium moments are dropped, which
-// damps sound and keeps the scheme stable for tau close to one half. The populations follow from the 27 raw moments
-// sum(c_x^a c_y^b c_z^c f), written below with the letters counting the powers.
+// Populations after a recursive regularised collision (Malaspinas 2015, Coreixas et al. 2017) to third order in Hermite
+// moments. `keep` = 1 - 1/tau is what stays of the deviatoric stress; its trace and all higher non-equilibrium moments
+// are dropped, which damps sound and keeps the scheme stable for tau close to one half. The populations follow from the
+// 27 raw moments sum(c_x^a c_y^b c_z^c f), written below with the letters counting the powers.
 template <class V, class K>
 inline void collide(Moments<V>& m, K keep, V (&f)[kDirections]) {
     remove_trace(m);

@@ -28,7 +28,8 @@ Lattice::Lattice(int cells, const std::int32_t* neighbors) : step_(best_step()) 
     for (int i = 1; i < kDirections; ++i) {
         std::int32_t* slot = slot_.data() + (i - 1) * stride;
         for (std::size_t x = 0; x < stride; ++x) {
-            const int y = x < static_cast<std::size_t>(cells) ? neighbors[static_cast<std::size_t>(i - 1) * cells + x] : -1;
+            const int y =
+                x < static_cast<std::size_t>(cells) ? neighbors[static_cast<std::size_t>(i - 1) * cells + x] : -1;
             slot[x] = static_cast<std::int32_t>(y >= 0 ? i * stride + y : opposite(i) * stride + x);
         }
         for (int block = 0; block < blocks; ++block) {
@@ -62,11 +63,14 @@ void Lattice::set_walls(int count, const std::int32_t* cell, const std::int32_t*
         walls_.b.push_back(coefficients[4 * k + 1]);
         walls_.c.push_back(coefficients[4 * k + 2]);
         walls_.d.push_back(coefficients[4 * k + 3]);
+        walls_.weight.push_back(weight(i));
+        walls_.total_weight += weight(i);
     }
     exchange.assign(count, 0.0f);
 }
 
-void Lattice::add_inlet(int links, const std::int32_t* cell, const std::int32_t* direction, int rows, const float* gain) {
+void Lattice::add_inlet(int links, const std::int32_t* cell, const std::int32_t* direction, int rows,
+                        const float* gain) {
     Inlet inlet;
     inlet.rows = rows;
     inlet.gain.assign(gain, gain + static_cast<std::size_t>(rows) * links);
@@ -76,8 +80,8 @@ void Lattice::add_inlet(int links, const std::int32_t* cell, const std::int32_t*
     inlet_sum_.push_back(0.0);
 }
 
-void Lattice::add_outlet(int links, const std::int32_t* cell, const std::int32_t* direction, const float* normal, float share,
-                         float density, float impedance, float integral) {
+void Lattice::add_outlet(int links, const std::int32_t* cell, const std::int32_t* direction, const float* normal,
+                         float share, float density, float impedance, float integral) {
     Outlet outlet;
     outlet.cell.assign(cell, cell + links);
     outlet.direction.assign(direction, direction + links);
@@ -94,17 +98,23 @@ void Lattice::add_outlet(int links, const std::int32_t* cell, const std::int32_t
 void Lattice::pass_walls(bool swapped, bool record) {
     float* f = cells_.f;
     const int count = static_cast<int>(walls_.back.size());
+    const float give_back = static_cast<float>(leak_rate_);
     const std::int32_t* arrived = swapped ? walls_.behind.data() : walls_.here.data();
     const std::int32_t* returned = swapped ? walls_.here.data() : walls_.behind.data();
     const std::int32_t* arrived_2 = swapped ? walls_.behind_2.data() : walls_.here_2.data();
-#pragma omp for schedule(static)
+    double gained = 0.0;
+#pragma omp for schedule(static) nowait
     for (int k = 0; k < count; ++k) {
         const float left = f[walls_.back[k]];
         const float back = walls_.a[k] * left + walls_.b[k] * f[arrived[k]] + walls_.c[k] * f[returned[k]] +
                            walls_.d[k] * f[arrived_2[k]];
-        f[walls_.back[k]] = back;
+        gained += back - left;
+        f[walls_.back[k]] = back - give_back * walls_.weight[k];
         if (record) exchange[k] = left + back;
     }
+#pragma omp atomic
+    leak += gained;
+#pragma omp barrier
 }
 
 double Lattice::pass_inlet(const Inlet& inlet, double amplitude, double phase) {
@@ -124,8 +134,9 @@ double Lattice::pass_inlet(const Inlet& inlet, double amplitude, double phase) {
     return flow;
 }
 
-// What comes back from an outlet is the equilibrium at the outlet's pressure and the cell's own velocity. Backflow control: a
-// velocity into the lattice is not carried in (its normal part is taken out), which leaves fluid to be drawn in from rest.
+// What comes back from an outlet is the equilibrium at the outlet's pressure and the cell's own velocity. Backflow
+// control: a velocity into the lattice is not carried in (its normal part is taken out), which leaves fluid to be drawn
+// in from rest.
 double Lattice::pass_outlet(Outlet& outlet, bool swapped) {
     float* f = cells_.f;
     const std::size_t stride = cells_.stride;
@@ -158,6 +169,8 @@ void Lattice::pass(bool swapped, double amplitude, double phase, bool record) {
 #pragma omp single
     {
         inflow_now_ = 0.0;
+        leak_rate_ = walls_.back.empty() ? 0.0 : leak / walls_.total_weight;
+        leak = 0.0;
         for (int k = 0; k < inlet_count; ++k) {
             const double flow = pass_inlet(inlets_[k], amplitude, phase);
             inlet_sum_[k] += flow;
@@ -219,7 +232,8 @@ float Lattice::peak_speed(int threads) const {
     float peak = 0.0f;
     bool finite = true;
     for (std::size_t x = 0; x < n; ++x) {
-        const float square = all[n + x] * all[n + x] + all[2 * n + x] * all[2 * n + x] + all[3 * n + x] * all[3 * n + x];
+        const float square =
+            all[n + x] * all[n + x] + all[2 * n + x] * all[2 * n + x] + all[3 * n + x] * all[3 * n + x];
         finite &= std::isfinite(square);
         peak = std::max(peak, square);
     }

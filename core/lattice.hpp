@@ -1,11 +1,11 @@
 // The sparse lattice: which memory the populations live in and what is done with it in a step.
 //
-// Populations are float32 deviations from rest, one row of `stride` cells for each direction, streamed in place by the AA
-// pattern (Bailey et al. 2009). Between steps two states alternate. "Natural": slot (i, x) holds the population that is about to
-// collide in x. "Swapped": slot (opposite i, x) holds what left x along i. The even step leads from natural to swapped and
-// touches only its own cell, the odd step back and touches the neighbors through `slot`. Where the neighbor along i is no fluid,
-// slot (opposite i, x) takes its place in both, which is half-way bounce-back; every other boundary rule is a pass after the
-// step that rewrites this one slot.
+// Populations are float32 deviations from rest, one row of `stride` cells for each direction, streamed in place by the
+// AA pattern (Bailey et al. 2009). Between steps two states alternate. "Natural": slot (i, x) holds the population that
+// is about to collide in x. "Swapped": slot (opposite i, x) holds what left x along i. The even step leads from natural
+// to swapped and touches only its own cell, the odd step back and touches the neighbors through `slot`. Where the
+// neighbor along i is no fluid, slot (opposite i, x) takes its place in both, which is half-way bounce-back; every
+// other boundary rule is a pass after the step that rewrites this one slot.
 #pragma once
 
 #include <cstdint>
@@ -45,12 +45,13 @@ Step step_wide();
 // Links from a cell x to the wall along i. The population that comes back is a * left_i(x) + b * left_i(x - c_i)
 // + c * left_opposite(x) + d * left_i(x - 2 c_i). Where a cell behind is no fluid its coefficient must be zero.
 struct WallLinks {
-    std::vector<std::int32_t> back;     // slot (opposite i, x)
-    std::vector<std::int32_t> here;     // slot (i, x)
-    std::vector<std::int32_t> behind;   // slot (opposite i, x - c_i)
-    std::vector<std::int32_t> here_2;   // slot (i, x - c_i)
-    std::vector<std::int32_t> behind_2; // slot (opposite i, x - 2 c_i)
-    std::vector<float> a, b, c, d;
+    std::vector<std::int32_t> back;      // slot (opposite i, x)
+    std::vector<std::int32_t> here;      // slot (i, x)
+    std::vector<std::int32_t> behind;    // slot (opposite i, x - c_i)
+    std::vector<std::int32_t> here_2;    // slot (i, x - c_i)
+    std::vector<std::int32_t> behind_2;  // slot (opposite i, x - 2 c_i)
+    std::vector<float> a, b, c, d, weight;
+    double total_weight = 0.0;
 };
 
 struct Inlet {
@@ -76,11 +77,11 @@ class Lattice {
 
     void set_walls(int count, const std::int32_t* cell, const std::int32_t* direction, const float* coefficients);
     void add_inlet(int links, const std::int32_t* cell, const std::int32_t* direction, int rows, const float* gain);
-    void add_outlet(int links, const std::int32_t* cell, const std::int32_t* direction, const float* normal, float share,
-                    float density, float impedance, float integral);
+    void add_outlet(int links, const std::int32_t* cell, const std::int32_t* direction, const float* normal,
+                    float share, float density, float impedance, float integral);
 
-    // Runs pairs of steps. The inlets follow amplitude * gain(phase), the amplitude going linearly from `amplitude[0]` to
-    // `amplitude[1]` and the phase from `phase[0]` by `phase[1]` a step, in periods.
+    // Runs pairs of steps. The inlets follow amplitude * gain(phase), the amplitude going linearly from `amplitude[0]`
+    // to `amplitude[1]` and the phase from `phase[0]` by `phase[1]` a step, in periods.
     void run(int pairs, const double amplitude[2], const double phase[2], int threads);
 
     void fields(float* out, int threads) const;  // (10, cells)
@@ -91,10 +92,11 @@ class Lattice {
     std::vector<float> populations;
     Relaxation relaxation;
     std::vector<float> relaxation_table;
-    std::vector<float> exchange;       // (wall links,): momentum along c_i given to the wall in the last step
-    std::vector<double> inlet_flow;    // mass into the lattice in each step, mean of the last run
-    std::vector<double> outlet_flow;   // mass out of it
+    std::vector<float> exchange;      // (wall links,): momentum along c_i given to the wall in the last step
+    std::vector<double> inlet_flow;   // mass into the lattice in each step, mean of the last run
+    std::vector<double> outlet_flow;  // mass out of it
     std::vector<Outlet> outlets;
+    double leak = 0.0;  // mass that the wall rule gained in the last step: interpolation does not conserve it
 
   private:
     void pass(bool swapped, double amplitude, double phase, bool record);
@@ -110,6 +112,7 @@ class Lattice {
     WallLinks walls_;
     std::vector<Inlet> inlets_;
     double inflow_now_ = 0.0;
+    double leak_rate_ = 0.0;  // mass per weight that the wall rule gained in the last step and gives back in this one
     std::vector<double> inlet_sum_, outlet_sum_;
 };
 
@@ -118,9 +121,9 @@ struct Crossings {
     std::vector<std::int32_t> cells;      // (n, 3): lattice coordinates of the nodes inside, x fastest
     std::vector<std::int32_t> neighbors;  // (26, n)
     std::vector<std::int32_t> link_cell, link_direction, link_triangle;
-    std::vector<float> link_distance;     // in units of the link, in [0, 1]
+    std::vector<float> link_distance;  // in units of the link, in [0, 1]
 };
-Crossings cross_surface(int points, const double* point, int triangles, const std::int32_t* triangle, const int shape[3],
-                        int threads);
+Crossings cross_surface(int points, const double* point, int triangles, const std::int32_t* triangle,
+                        const int shape[3], int threads);
 
 }  // namespace aneuflow

@@ -1,8 +1,9 @@
 // From a closed triangle surface to lattice cells and the exact distances along their links.
 //
-// A lattice line of direction c is fixed by two integers, the coordinates b and d less c_b x_a and c_d x_a, where a is the first
-// axis along which c moves. So each triangle is drawn, for each of the thirteen axes of the lattice, as a picture in these two integers:
-// every pixel centre covered is a crossing, and its x_a, interpolated over the triangle, is where it lies.
+// A lattice line of direction c is fixed by two integers, the coordinates b and d less c_b x_a and c_d x_a, where a is
+// the first axis along which c moves. So each triangle is drawn, for each of the thirteen axes of the lattice, as a
+// picture in these two integers: every pixel centre covered is a crossing, and its x_a, interpolated over the triangle,
+// is where it lies.
 #include <omp.h>
 
 #include <algorithm>
@@ -15,10 +16,10 @@ namespace aneuflow {
 namespace {
 
 struct Hit {
-    int b, d;        // the lattice line
-    double along;    // x_a
+    int b, d;      // the lattice line
+    double along;  // x_a
     int triangle;
-    bool leaving;    // the surface's normal points along the line
+    bool leaving;  // the surface's normal points along the line
 };
 
 struct Axis {
@@ -35,8 +36,8 @@ struct Corner {
     int id;
 };
 
-// Twice the signed area of (p, q, centre), computed the same way from both sides of an edge so that a centre on it belongs to
-// exactly one of the two triangles.
+// Twice the signed area of (p, q, centre), computed the same way from both sides of an edge so that a centre on it
+// belongs to exactly one of the two triangles.
 double edge(const Corner& p, const Corner& q, double b, double d) {
     const bool turned = p.id > q.id;
     const Corner &s = turned ? q : p, &e = turned ? p : q;
@@ -44,7 +45,9 @@ double edge(const Corner& p, const Corner& q, double b, double d) {
     return turned ? -area : area;
 }
 
-bool inside_edge(const Corner& p, const Corner& q, double value) { return value > 0.0 || (value == 0.0 && p.id < q.id); }
+bool inside_edge(const Corner& p, const Corner& q, double value) {
+    return value > 0.0 || (value == 0.0 && p.id < q.id);
+}
 
 void draw(const Corner (&corner)[3], int triangle, std::vector<Hit>& hits) {
     Corner p = corner[0], q = corner[1], r = corner[2];
@@ -52,8 +55,10 @@ void draw(const Corner (&corner)[3], int triangle, std::vector<Hit>& hits) {
     if (area == 0.0) return;
     const bool leaving = area > 0.0;
     if (!leaving) std::swap(q, r);
-    const int b0 = static_cast<int>(std::ceil(std::min({p.b, q.b, r.b}))), b1 = static_cast<int>(std::floor(std::max({p.b, q.b, r.b})));
-    const int d0 = static_cast<int>(std::ceil(std::min({p.d, q.d, r.d}))), d1 = static_cast<int>(std::floor(std::max({p.d, q.d, r.d})));
+    const int b0 = static_cast<int>(std::ceil(std::min({p.b, q.b, r.b}))),
+              b1 = static_cast<int>(std::floor(std::max({p.b, q.b, r.b})));
+    const int d0 = static_cast<int>(std::ceil(std::min({p.d, q.d, r.d}))),
+              d1 = static_cast<int>(std::floor(std::max({p.d, q.d, r.d})));
     for (int d = d0; d <= d1; ++d)
         for (int b = b0; b <= b1; ++b) {
             const double wr = edge(p, q, b, d), wp = edge(q, r, b, d), wq = edge(r, p, b, d);
@@ -110,7 +115,8 @@ std::vector<std::int32_t> number_cells(const Box& box, const std::vector<Hit>& h
 
 }  // namespace
 
-Crossings cross_surface(int, const double* point, int triangles, const std::int32_t* triangle, const int shape[3], int threads) {
+Crossings cross_surface(int, const double* point, int triangles, const std::int32_t* triangle, const int shape[3],
+                        int threads) {
     std::vector<Hit> hits[kPairs + 1];
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
     for (int pair = 1; pair <= kPairs; ++pair) hits[pair] = crossings_along(axis_of(pair), point, triangles, triangle);

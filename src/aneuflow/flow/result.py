@@ -224,9 +224,7 @@ def interpolation_from(nodes: FloatArray, points: FloatArray) -> sparse.csr_arra
     return sparse.csr_array((weight.ravel(), (rows, near.ravel())), shape=(len(points), len(nodes)))
 
 
-def _in_sac(
-    points: FloatArray, wall: Surface, region: ByteArray, ostium: Surface, spacing: float
-) -> npt.NDArray[np.bool_]:
+def _in_sac(points: FloatArray, wall: Surface, region: ByteArray, ostium: Surface, spacing: float) -> npt.NDArray[np.bool_]:
     """Points whose nearest wall is the sac's and that lie behind the ostium."""
     nearest = region[cKDTree(wall.points).query(points)[1]] == REGION_SAC
     centers = ostium.points[ostium.triangles].mean(axis=1)

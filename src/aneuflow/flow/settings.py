@@ -13,7 +13,10 @@ class FlowSettings(pydantic.BaseModel, frozen=True, extra="forbid"):
     steady: bool = Field(False, description="Solve the steady flow at the cycle-mean inflow instead of the pulsatile one.")
     cycles: int = Field(3, ge=1, le=20, description="Largest number of cardiac cycles; fewer where two agree earlier.")
     convergence_percent: float = Field(
-        1.0, gt=0.0, le=10.0, description="Change of wall shear, from cycle to cycle or per flow-through, that ends the run, in %."
+        1.0,
+        gt=0.0,
+        le=10.0,
+        description="Change of wall shear, from cycle to cycle or per flow-through, that ends the run, in %.",
     )
     max_mach: float = Field(
         0.1, ge=0.01, le=0.15, description="Lattice Mach number at the highest expected velocity; sets the time step."

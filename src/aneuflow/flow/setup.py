@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ from aneuflow.errors import InputError, MethodError, ResourceError
 from aneuflow.numerics.inlet_profile import inlet_velocity
 from aneuflow.numerics.lattice.velocity_set import SOUND_SPEED, VELOCITIES, WEIGHTS
 from aneuflow.numerics.lattice.voxels import Voxels, voxelize
-from aneuflow.numerics.lattice.walls import cells_behind, wall_coefficients
+from aneuflow.numerics.lattice.walls import behind, wall_coefficients
 from aneuflow.numerics.rheology import relaxation_table
 from aneuflow.types import (
     WALL_PATCH,
@@ -75,6 +74,11 @@ class Domain:
         return np.asarray(self.voxels.points[cell] + self.voxels.spacing * step)
 
 
+def cap_ids(boundary: BoundaryConditions) -> list[int]:
+    """The caps that have a condition, inlets first."""
+    return [inlet.cap_id for inlet in boundary.inlets] + [outlet.cap_id for outlet in boundary.outlets]
+
+
 def thread_count(wanted: int) -> int:
     """The number of threads to run on; 0 means all this process may use."""
     return wanted or len(os.sched_getaffinity(0))
@@ -89,10 +93,10 @@ def build_domain(model: LumenModel, boundary: BoundaryConditions, spacing_mm: fl
     _check_memory(surface, spacing_mm)
     voxels = voxelize(surface.surface.points, surface.surface.triangles, spacing_mm, threads)
     patch = np.where(voxels.link_triangle >= 0, surface.patch[voxels.link_triangle], WALL_PATCH).astype(np.int32)
-    for cap in (*boundary.inlets, *boundary.outlets):
-        if np.count_nonzero(patch == cap.cap_id) < 20:
+    for id in cap_ids(boundary):
+        if np.count_nonzero(patch == id) < 20:
             raise MethodError(
-                f"Opening {cap.cap_id} is hardly met by the lattice of {spacing_mm:g} mm, or is not connected to the rest of the "
+                f"Opening {id} is hardly met by the lattice of {spacing_mm:g} mm, or is not connected to the rest of the "
                 "lumen; set a finer --resolution or check the model."
             )
     return Domain(voxels, patch)
@@ -112,22 +116,21 @@ def _check_memory(surface: PatchedSurface, spacing_mm: float) -> None:
         )
 
 
-def build_lattice(
-    domain: Domain, model: LumenModel, boundary: BoundaryConditions, units: Units, steady: bool
-) -> _core.Lattice:
+def build_lattice(domain: Domain, model: LumenModel, boundary: BoundaryConditions, units: Units, steady: bool) -> _core.Lattice:
     """The lattice at rest with its walls, inlets and outlets.
 
     steady: inlets take their mean flow, whatever the waveform. Raises InputError where a boundary condition names no cap.
     """
     lattice = _core.Lattice(domain.voxels.neighbors)
     walls = domain.links(WALL_PATCH)
-    behind = cells_behind(domain.voxels.neighbors, *domain.arrays(walls))
     tau = relaxation_time(boundary, units)
-    lattice.set_walls(*domain.arrays(walls), wall_coefficients(domain.voxels.link_distance[walls], behind, tau))
+    lattice.set_walls(
+        *domain.arrays(walls), wall_coefficients(domain.voxels.link_distance[walls], behind(domain.voxels, walls), tau)
+    )
     caps = {cap.id: cap for cap in model.extended_caps}
-    for condition in (*boundary.inlets, *boundary.outlets):
-        if condition.cap_id not in caps:
-            raise InputError(f"The boundary conditions name cap {condition.cap_id}, which the model has not; it has {sorted(caps)}.")
+    for id in cap_ids(boundary):
+        if id not in caps:
+            raise InputError(f"The boundary conditions name cap {id}, which the model has not; it has {sorted(caps)}.")
     for inlet in boundary.inlets:
         links = domain.links(inlet.cap_id)
         gain = inlet_gain(domain, model.extended, caps[inlet.cap_id], inlet, boundary, units, steady)
@@ -216,8 +219,3 @@ def _add_outlets(
             impedance,
             impedance / _SPLIT_STEPS,
         )
-
-
-def describe(domain: Domain) -> dict[str, Any]:
-    """What the report says of the lattice."""
-    return {"cells": domain.voxels.count, "resolution_mm": domain.voxels.spacing}

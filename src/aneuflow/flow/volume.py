@@ -29,6 +29,4 @@ def volume_field(voxels: Voxels, lumen: np.ndarray, velocity: FloatArray, pressu
     nearest = cKDTree(points[place]).query(points)[1]
     moving = np.zeros((len(ids), 3), dtype=np.float32)
     moving[place] = velocity
-    return VolumeField(
-        points, moving, pressure[nearest].astype(np.float32), number.reshape(-1, 8).astype(np.int32)
-    )
+    return VolumeField(points, moving, pressure[nearest].astype(np.float32), number.reshape(-1, 8).astype(np.int32))

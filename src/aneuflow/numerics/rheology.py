@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aneuflow.types import FloatArray, Float32Array
+from aneuflow.types import Float32Array, FloatArray
 
 _SHIFT = 20  # eight table entries an octave of the squared stress
 _OCTAVES = 72

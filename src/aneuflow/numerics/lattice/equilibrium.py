@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from aneuflow.numerics.lattice.velocity_set import VELOCITIES, WEIGHTS
-from aneuflow.types import FloatArray, Float32Array
+from aneuflow.types import Float32Array, FloatArray
 
 
 def equilibrium(density: FloatArray, velocity: FloatArray) -> Float32Array:

@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from aneuflow import _core
-from aneuflow.types import FloatArray, Float32Array, IntArray
+from aneuflow.types import Float32Array, FloatArray, IntArray
 
 # Nodes lie at this part of a spacing off the box corner: no node on a plane of round coordinates, where inside is undecided.
 _OFFSET = np.array([0.3819660, 0.4142136, 0.3028876])

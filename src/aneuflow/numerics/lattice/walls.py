@@ -10,38 +10,61 @@ cell too far inside.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+import numpy.typing as npt
 
 from aneuflow.numerics.lattice.velocity_set import OPPOSITE
-from aneuflow.types import Float32Array, IntArray
+from aneuflow.numerics.lattice.voxels import Voxels
+from aneuflow.types import Float32Array, FloatArray, IntArray
 
 # Beyond this excess of tau over one half the viscous correction would make a share strongly negative.
 _LARGEST_EXCESS = 0.05
 
 
-def cells_behind(neighbors: IntArray, cell: IntArray, direction: IntArray) -> IntArray:
-    """How many cells, up to two, lie behind `cell` (k,) seen along the links' `direction` (k,); neighbors (26, n)."""
-    back = OPPOSITE[direction] - 1
-    first = neighbors[back, cell]
-    second = np.where(first >= 0, neighbors[back, np.maximum(first, 0)], -1)
-    return ((first >= 0).astype(np.int32) + (second >= 0)).astype(np.int32)
+@dataclass(frozen=True, eq=False)
+class Behind:
+    """What lies behind the cells of some links: how many fluid cells, up to two, and the distance of the wall beyond them.
+
+    count (k,) int32; distance (k,) float64 from the link's cell, in units of the link, infinite where two cells lie behind.
+    """
+
+    count: IntArray
+    distance: FloatArray
 
 
-def wall_coefficients(distance: Float32Array, behind: IntArray, tau: float) -> Float32Array:
+def behind(voxels: Voxels, links: npt.NDArray[np.intp]) -> Behind:
+    """What lies behind `links`, indices into the links of `voxels`."""
+    cell, direction = voxels.link_cell[links], voxels.link_direction[links]
+    back = OPPOSITE[direction]
+    first = voxels.neighbors[back - 1, cell]
+    second = np.where(first >= 0, voxels.neighbors[back - 1, np.maximum(first, 0)], -1)
+    count = ((first >= 0).astype(np.int32) + (second >= 0)).astype(np.int32)
+    keys = len(OPPOSITE) * voxels.link_cell.astype(np.int64) + voxels.link_direction
+    order = np.argsort(keys)
+    wanted = len(OPPOSITE) * np.where(first >= 0, first, cell).astype(np.int64) + back
+    place = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)]
+    distance = np.where(count < 2, count + voxels.link_distance[place].astype(np.float64), np.inf)
+    return Behind(count, distance)
+
+
+def wall_coefficients(distance: Float32Array, rear: Behind, tau: float) -> Float32Array:
     """(n, 4) float32: shares of what left x along i, left x - c, left x backward, left x - 2c along i; they sum to 1.
 
-    distance (n,): of the wall from x, in units of the link; behind (n,): fluid cells behind x, see `cells_behind`. With one
-    cell behind Bouzidi's linear rule is taken, with none half-way bounce-back.
+    distance (n,): of the wall from x, in units of the link. Where fewer than two cells lie behind, the second condition on the
+    parabola is no slip on the wall beyond them.
     """
-    q = distance.astype(np.float64)
+    q = np.maximum(distance.astype(np.float64), 1e-6)
     excess = min(tau - 0.5, _LARGEST_EXCESS)
-    m = np.minimum(2.0, 1.0 / np.maximum(q + q**2, 1e-9))
+    m = np.minimum(2.0, 1.0 / (q + q**2))
     d = 0.5 * m * q**2 - excess * (2.0 - m * q)
     c = 1.0 - 0.5 * m
-    parabolic = np.stack([m * q - c + d, 1.0 - m * q - 2.0 * d, c, d], axis=1)
-    far = 1.0 / (2.0 * np.maximum(q, 0.5))
-    near, zero = q < 0.5, np.zeros_like(q)
-    linear = np.stack([np.where(near, 2.0 * q, far), np.where(near, 1.0 - 2.0 * q, 0.0), np.where(near, 0.0, 1.0 - far), zero], axis=1)
-    half_way = np.stack([zero + 1.0, zero, zero, zero], axis=1)
-    rows = np.where((behind >= 2)[:, None], parabolic, np.where((behind == 1)[:, None], linear, half_way))
-    return np.ascontiguousarray(rows, dtype=np.float32)
+    wide = np.stack([m * q - c + d, 1.0 - m * q - 2.0 * d, c, d], axis=1)
+
+    far = np.maximum(rear.distance, 1e-6)
+    slope = np.clip(1.0 / q - 1.0 / far + 2.0 * excess / (q * far), 0.0, None)
+    b = np.where((slope > 2.0) & (rear.count == 1), 1.0 - 2.0 / np.maximum(slope, 2.0), 0.0)
+    c = np.clip(1.0 - 0.5 * slope, 0.0, 1.0)
+    narrow = np.stack([1.0 - b - c, b, c, np.zeros_like(q)], axis=1)
+    return np.ascontiguousarray(np.where((rear.count == 2)[:, None], wide, narrow), dtype=np.float32)

@@ -1,0 +1,134 @@
+"""The flow of a whole case: developed flow in a tube, a split, resuming, bad conditions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tubes import INLET, OUTLET, frame_along, tube_model
+
+from aneuflow.errors import InputError, MethodError
+from aneuflow.flow.checkpoint import SolverState
+from aneuflow.flow.settings import FlowSettings
+from aneuflow.flow.solve import simulate
+from aneuflow.types import Blood, BoundaryConditions, FlowSolution, InletCondition, OutletCondition, Waveform
+
+RADIUS_MM, LENGTH_MM, FLOW_ML_S = 1.5, 9.0, 0.8
+AXIS = np.array([1.0, 2.0, 3.0])
+MU = 0.0035
+PULSE = Waveform("test", 0.1, np.arange(8) / 8, 1.0 + 0.4 * np.sin(2 * np.pi * np.arange(8) / 8))
+
+
+def conditions(waveform: Waveform | None = None, blood: Blood | None = None) -> BoundaryConditions:
+    return BoundaryConditions(
+        (InletCondition(INLET, FLOW_ML_S, "parabolic"),),
+        (OutletCondition(OUTLET, "pressure", pressure=0.0),),
+        blood or Blood(1060.0, "newtonian", {"viscosity": MU}),
+        waveform,
+    )
+
+
+@pytest.fixture(scope="module")
+def steady() -> FlowSolution:
+    return simulate(
+        tube_model(RADIUS_MM, LENGTH_MM, AXIS), conditions(), FlowSettings(resolution_mm=0.2, steady=True, threads=1)
+    )
+
+
+def middle(points: np.ndarray) -> np.ndarray:
+    along = points @ frame_along(AXIS)[2]
+    return (along > 0.4 * LENGTH_MM) & (along < 0.8 * LENGTH_MM)
+
+
+def test_wall_shear_is_poiseuilles(steady: FlowSolution) -> None:
+    exact = 4 * MU * FLOW_ML_S * 1e-6 / (np.pi * (RADIUS_MM * 1e-3) ** 3)
+    shear = steady.wall_fields["TAWSS"][middle(steady.wall.points)]
+    assert shear.mean() == pytest.approx(exact, rel=0.06)
+    assert shear.std() < 0.1 * exact
+
+
+def test_wall_shear_points_downstream(steady: FlowSolution) -> None:
+    shear = steady.wall_fields["WSS_mean"][middle(steady.wall.points)]
+    along = shear @ frame_along(AXIS)[2]
+    assert (along > 0.95 * np.linalg.norm(shear, axis=1)).all()
+
+
+def test_velocity_is_poiseuilles(steady: FlowSolution) -> None:
+    axis = frame_along(AXIS)[2]
+    points, velocity = steady.volume.points_mm, steady.volume.velocity
+    radius = np.linalg.norm(points - (points @ axis)[:, None] * axis, axis=1)
+    inside = middle(points) & (radius < RADIUS_MM) & (np.abs(velocity).sum(axis=1) > 0)
+    exact = 2 * FLOW_ML_S / (np.pi * RADIUS_MM**2) * (1 - (radius / RADIUS_MM) ** 2)
+    error = velocity[inside] - exact[inside, None] * axis
+    assert np.sqrt((error**2).sum() / (exact[inside] ** 2).sum()) < 0.04
+
+
+def test_mass_balance_and_the_pressure_gauge(steady: FlowSolution) -> None:
+    assert steady.numerics["converged"]
+    assert steady.numerics["mass_imbalance_percent"] < 0.5
+    exact = 8 * MU * LENGTH_MM * 1e-3 * FLOW_ML_S * 1e-6 / (np.pi * (RADIUS_MM * 1e-3) ** 4)
+    assert abs(steady.history[f"pressure_{OUTLET}"][-1]) < 0.1 * exact
+
+
+def test_steady_flow_does_not_oscillate(steady: FlowSolution) -> None:
+    assert (steady.wall_fields["OSI"] == 0).all()
+    np.testing.assert_array_equal(steady.wall_fields["WSS_peak"], steady.wall_fields["WSS_mean"])
+
+
+class Memory:
+    """A checkpoint that keeps the first state it is given after `after` saves, as a killed run would leave it."""
+
+    def __init__(self, after: int) -> None:
+        self.after, self.states = after, []
+
+    def load(self) -> SolverState | None:
+        return self.states[0] if self.states else None
+
+    def save(self, state: SolverState) -> None:
+        self.after -= 1
+        if self.after == 0:
+            self.states.append(state)
+
+
+def test_resumed_run_equals_the_uninterrupted_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aneuflow.flow.solve._SAVE_EVERY_S", 0.0)
+    model, boundary = tube_model(1.5, 5.0, AXIS), conditions(PULSE)
+    settings = FlowSettings(resolution_mm=0.4, cycles=1, threads=1)
+    memory = Memory(after=60)
+    whole = simulate(model, boundary, settings, checkpoint=memory)
+    assert memory.states
+    resumed = simulate(model, boundary, settings, checkpoint=memory)
+    for name, values in whole.wall_fields.items():
+        np.testing.assert_allclose(resumed.wall_fields[name], values, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(resumed.volume.velocity, whole.volume.velocity, rtol=1e-6, atol=1e-9)
+
+
+def test_pulsatile_flow_follows_the_waveform() -> None:
+    result = simulate(tube_model(1.5, 5.0, AXIS), conditions(PULSE), FlowSettings(resolution_mm=0.3, cycles=2, threads=1))
+    phase = result.history["time_s"] / PULSE.period_s
+    wanted = FLOW_ML_S * np.interp(phase, PULSE.phase, PULSE.ratio, period=1.0)
+    np.testing.assert_allclose(result.history[f"inflow_{INLET}"], wanted, rtol=0.02)
+    assert result.numerics["mass_imbalance_percent"] < 0.5
+    assert result.wall_fields["OSI"].max() <= 0.5
+
+
+def test_carreau_yasuda_blood_shears_more_than_its_high_shear_limit(steady: FlowSolution) -> None:
+    parameters = {
+        "viscosity": MU,
+        "zero_shear_viscosity": 0.056,
+        "time_constant_s": 3.313,
+        "yasuda_exponent": 2.0,
+        "power_index": 0.3568,
+    }
+    blood = Blood(1060.0, "carreau-yasuda", parameters)
+    settings = FlowSettings(resolution_mm=0.3, steady=True, threads=1)
+    thick = simulate(tube_model(RADIUS_MM, LENGTH_MM, AXIS), conditions(blood=blood), settings)
+    thin = steady.wall_fields["TAWSS"][middle(steady.wall.points)].mean()
+    assert 1.05 * thin < thick.wall_fields["TAWSS"][middle(thick.wall.points)].mean() < 2.0 * thin
+
+
+def test_unknown_cap_is_refused() -> None:
+    boundary = replace(conditions(), outlets=(OutletCondition(7, "pressure", pressure=0.0),))
+    with pytest.raises((InputError, MethodError), match="7"):
+        simulate(tube_model(1.5, 5.0, AXIS), boundary, FlowSettings(resolution_mm=0.4, steady=True, threads=1))
