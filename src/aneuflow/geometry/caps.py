@@ -12,7 +12,8 @@ from aneuflow.errors import InputError, MethodError
 from aneuflow.numerics import surface as sf
 from aneuflow.types import WALL_PATCH, Cap, FloatArray, IntArray, PatchedSurface, Surface
 
-_TREE_BOX_MM = 60.0
+# The largest annotated segments measure 33 mm, regions of a circle of Willis 36 mm and more.
+_TREE_BOX_MM = 35.0
 _FLAT_ANGLE, _AROUND_ANGLE = np.radians(25.0), np.radians(60.0)
 
 
@@ -231,7 +232,7 @@ def _is_one_ring(surface: Surface, beyond: np.ndarray, radius: float) -> bool:
 def close_ends(surface: Surface, inlet_caps: tuple[int, ...] = ()) -> tuple[PatchedSurface, tuple[Cap, ...]]:
     """The lumen closed by flat caps, and the caps: numbered from 1 by falling area.
 
-    Inlets are those asked for; else the widest end; in a whole tree (box over 60 mm) the wide ends that point downward
+    Inlets are those asked for; else the widest end; in a whole tree (box over 35 mm) the wide ends that point downward
     (the carotid and the basilar or vertebral arteries). Raises InputError where there are fewer than two ends.
     """
     loops = sf.boundary_loops(surface.triangles)

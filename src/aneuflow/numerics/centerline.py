@@ -226,8 +226,8 @@ def smooth_line(line: FloatArray, width: float) -> FloatArray:
     """The line (n, 3) after a Gaussian of standard deviation `width` mm along its length; both ends kept."""
     length = arc_length(line)
     # Reflecting the line about its ends keeps them in place without pulling the neighborhood toward the middle.
-    place = np.concatenate([length, -length, 2 * length[-1] - length])
-    echoed = np.concatenate([line, 2 * line[0] - line, 2 * line[-1] - line])
+    place = np.concatenate([length, -length[1:], 2 * length[-1] - length[:-1]])
+    echoed = np.concatenate([line, 2 * line[0] - line[1:], 2 * line[-1] - line[:-1]])
     weight = np.exp(-0.5 * ((length[:, None] - place) / max(width, 1e-9)) ** 2)
     smooth = np.asarray(weight @ echoed / weight.sum(axis=1, keepdims=True))
     smooth[[0, -1]] = line[[0, -1]]

@@ -179,7 +179,7 @@ def geodesic_distance(
 ) -> FloatArray:
     """Distance along the edges from the nearest of the source points, (n,), mm; inf where none is reached.
 
-    A few per cent too long against the smooth surface, because paths follow edges.
+    Up to a sixth too long against the smooth surface, because paths follow edges.
     """
     graph = edge_graph(points, triangles)
     return np.asarray(csgraph.dijkstra(graph, directed=False, indices=np.atleast_1d(sources), min_only=True, limit=limit))
