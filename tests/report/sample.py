@@ -228,7 +228,7 @@ def sample_content(
         provenance=Provenance(
             version="0.1.0",
             created="2026-11-21 06:30 UTC",
-            inputs=(InputFile("angiogram", "ab" * 32),),
+            inputs=(InputFile("image", "ab" * 32),),
             settings={"simulate": {"resolution_mm": 0.2, "steady": steady}, "model": {"edge_length_mm": 0.25}},
             stages=(StageRun("segment", 2.1), StageRun("model", 8.4), StageRun("measure", 1.2), StageRun("simulate", 95.0)),
         ),

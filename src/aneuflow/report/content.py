@@ -11,7 +11,7 @@ from aneuflow.types import BoundaryConditions, FlowSolution, LabelMap, LumenMode
 
 @dataclass(frozen=True)
 class InputFile:
-    """One input of the case: what it is (`angiogram`, `label map`, `surface`) and its SHA-256 in hex.
+    """One input of the case: what it is (`image`, `mask`, `surface`) and its SHA-256 in hex.
 
     No file name: it may bear a patient's.
     """

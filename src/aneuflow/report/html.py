@@ -183,10 +183,7 @@ def _provenance(content: ReportContent, language: Language) -> dict[str, Any]:
     return {
         "provenance": provenance,
         "credit": content.credit,
-        "inputs": [
-            (_text_or(language, f"kind.{entry.kind.replace(' ', '_')}", entry.kind), entry.sha256)
-            for entry in provenance.inputs
-        ],
+        "inputs": [(_text_or(language, f"kind.{entry.kind}", entry.kind), entry.sha256) for entry in provenance.inputs],
         "stages": [
             (_text_or(language, f"stage.{run.name}", run.name), text(language, "report.seconds", seconds=run.seconds))
             for run in provenance.stages

@@ -33,7 +33,7 @@ CONSTRUCTION_PANELS = (
     ("outflow_angle", "maximum_height"),
     ("height", "width", "neck_diameter"),
 )
-SEEDS = 70
+SEEDS = 50
 Picture = npt.NDArray[np.uint8]
 Plotter = Any  # for the reason that meshes.py gives
 Drawing = Callable[[Plotter], None]
@@ -100,7 +100,7 @@ def flow_views(content: ReportContent) -> Figure | None:
     def draw_lines(plotter: Plotter) -> None:
         _draw_ghost(plotter, content.model)
         if lines.n_points:
-            tubes = lines.tube(radius=0.008 * views[0].radius_mm)
+            tubes = lines.tube(radius=0.008 * views[0].radius_mm, n_sides=6)
             plotter.add_mesh(tubes, scalars="speed", cmap=color_map("speed"), clim=limits, show_scalar_bar=False)
 
     def draw_section(plotter: Plotter) -> None:
@@ -239,7 +239,7 @@ def _streamlines(grid: Grid, model: LumenModel) -> PolyData:
         middle = points.mean(axis=0)
         seeds.append(middle + 0.6 * (points[random.integers(len(points), size=SEEDS // 2)] - middle))
     options = {"vectors": "velocity", "integration_direction": "both", "max_length": 150.0, "initial_step_length": 0.3}
-    return grid.streamlines_from_source(pv.PolyData(np.vstack(seeds)), max_steps=1500, terminal_speed=1e-4, **options)
+    return grid.streamlines_from_source(pv.PolyData(np.vstack(seeds)), max_steps=600, terminal_speed=1e-4, **options)
 
 
 def _disc(center: FloatArray, normal: FloatArray, radius_mm: float, random: np.random.Generator) -> FloatArray:

@@ -42,7 +42,9 @@ def viewer_payload(content: ReportContent, language: Language) -> dict[str, Any]
 
 
 def _fields(content: ReportContent, origin: npt.NDArray[np.intp], language: Language) -> list[dict[str, Any]]:
-    values = {name: content.flow.wall_fields[name] for name in SCALARS if name in content.flow.wall_fields}
+    # Steady flow has an index of zero throughout: nothing to look at.
+    present = [name for name in SCALARS if np.any(content.flow.wall_fields.get(name, 0))]
+    values = {name: content.flow.wall_fields[name] for name in present}
     if "WSS_peak" in content.flow.wall_fields:
         values["WSS_peak"] = np.linalg.norm(content.flow.wall_fields["WSS_peak"], axis=1)
     scalars = [
