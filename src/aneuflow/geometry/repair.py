@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import vtk
-from vtk.util import numpy_support
+from scipy import sparse
+from scipy.sparse import csgraph
 
 from aneuflow.errors import InputError
 from aneuflow.numerics import surface as sf
 from aneuflow.types import FloatArray, IntArray, Note, Surface
 
-STRAY_HOLE_MM, _LONGEST_SLIT_MM = 0.8, 1.0
+STRAY_HOLE_MM, _SLIT_MM = 0.8, 0.6
 _COMPARABLE_SHARE = 0.3
 _MOST_NONMANIFOLD_SHARE = 0.01
 
@@ -83,25 +83,38 @@ def _largest_component(surface: Surface, notes: list[Note]) -> IntArray:
 
 
 def _oriented(surface: Surface) -> IntArray:
-    directed = sf.directed_edges(surface.triangles)
-    if len(np.unique(directed, axis=0)) == len(directed):
-        return surface.triangles
-    mesh, places, cells = vtk.vtkPolyData(), vtk.vtkPoints(), vtk.vtkCellArray()
-    places.SetData(numpy_support.numpy_to_vtk(surface.points, deep=True))
-    cells.SetData(3, numpy_support.numpy_to_vtkIdTypeArray(surface.triangles.astype(np.int64).ravel(), deep=True))
-    mesh.SetPoints(places)
-    mesh.SetPolys(cells)
-    orient = vtk.vtkPolyDataNormals()
-    orient.SetInputData(mesh)
-    orient.ConsistencyOn()
-    orient.SplittingOff()
-    orient.NonManifoldTraversalOff()
-    orient.Update()
-    turned = numpy_support.vtk_to_numpy(orient.GetOutput().GetPolys().GetConnectivityArray()).reshape(-1, 3)
-    directed = sf.directed_edges(turned)
-    if len(np.unique(directed, axis=0)) != len(directed):
-        raise InputError("The surface has no consistent outside (it is one-sided like a Moebius strip); export a clean lumen.")
-    return np.asarray(turned, dtype=np.int32)
+    """The triangles turned to agree with their neighbors; the few that close a one-sided loop are left out."""
+    triangles = surface.triangles
+    if not _conflicts(triangles).any():
+        return triangles
+    pairs = sf.face_adjacency(triangles)
+    unlike = _run_alike(triangles, pairs)
+    count = len(triangles)
+    graph = sparse.coo_matrix((np.where(unlike, 2.0, 1.0), (pairs[:, 0], pairs[:, 1])), shape=(count, count)).tocsr()
+    graph = graph + graph.T
+    order, before = csgraph.breadth_first_order(graph, 0, directed=False)
+    turned = np.zeros(count, dtype=bool)
+    for face in order[1:].tolist():
+        turned[face] = turned[before[face]] ^ (graph[face, before[face]] == 2.0)
+    oriented = np.where(turned[:, None], triangles[:, ::-1], triangles)
+    bad = _conflicts(oriented)
+    if bad.sum() > 10 + _MOST_NONMANIFOLD_SHARE * count:
+        raise InputError(
+            f"The surface has no consistent outside ({int(bad.sum())} of its triangles face their neighbors' backs); "
+            "export one clean sheet of the lumen."
+        )
+    return np.ascontiguousarray(oriented[~bad], dtype=np.int32)
+
+
+def _run_alike(triangles: IntArray, pairs: np.ndarray) -> np.ndarray:
+    """Whether the two triangles of each pair pass an edge they share in the same direction, which neighbors must not."""
+    first, second = (sf.directed_edges(triangles).reshape(-1, 3, 2)[pairs[:, k]] for k in range(2))
+    return np.asarray((first[:, :, None] == second[:, None]).all(axis=-1).any(axis=(1, 2)))
+
+
+def _conflicts(triangles: IntArray) -> np.ndarray:
+    _, inverse, count = np.unique(sf.directed_edges(triangles), axis=0, return_inverse=True, return_counts=True)
+    return np.asarray((count[inverse.ravel()] > 1).reshape(-1, 3).any(axis=1))
 
 
 def _without_stray_holes(surface: Surface, notes: list[Note]) -> Surface:
@@ -110,8 +123,8 @@ def _without_stray_holes(surface: Surface, notes: list[Note]) -> Surface:
         ring = surface.points[loop]
         perimeter = float(np.linalg.norm(ring - np.roll(ring, -1, axis=0), axis=1).sum())
         area = float(np.linalg.norm(sf.polygon_area_vector(ring)))
-        # A slit is long for its area, a ragged small outlet has little area for its rim: only what is small by both goes.
-        if perimeter / np.pi >= _LONGEST_SLIT_MM or area >= np.pi / 4 * STRAY_HOLE_MM**2:
+        # A torn slit is long for its area, so it is judged by that.
+        if perimeter / np.pi >= STRAY_HOLE_MM and area >= np.pi / 4 * _SLIT_MM**2:
             continue
         points.append(ring.mean(axis=0)[None])
         fans.append(

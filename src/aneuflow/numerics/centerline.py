@@ -47,7 +47,7 @@ def centerlines(
             line = found[k]
             if line is None or not _is_sound(line, start, end):
                 line = grid_line(points, triangles, start, end)
-            lines.append(resample(*line, resampling_mm))
+            lines.append(resample(*_joined_to(line, start, end), resampling_mm))
     return lines
 
 
@@ -158,6 +158,16 @@ def _is_sound(line: Line, start: FloatArray, end: FloatArray) -> bool:
     gaps = np.linalg.norm(points[[0, -1]] - np.stack([start, end]), axis=1)
     steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
     return bool(gaps.max() < reach and steps.max() < 4 * float(radius.max()))
+
+
+def _joined_to(line: Line, start: FloatArray, end: FloatArray) -> Line:
+    """The line led to the very start and end, which VMTK leaves out where a seed lies on the rim of a cap."""
+    points, radius = line
+    for place, side in ((start, 0), (end, -1)):
+        if np.linalg.norm(points[side] - place) > 1e-6:
+            at = 0 if side == 0 else len(points)
+            points, radius = np.insert(points, at, place, axis=0), np.insert(radius, at, radius[side])
+    return points, radius
 
 
 def grid_line(points: FloatArray, triangles: npt.NDArray[Any], start: FloatArray, end: FloatArray) -> Line:
