@@ -146,6 +146,43 @@ def test_real_sac_agrees_with_the_expert(name: str, least: float) -> None:
     assert agreement(name) > least
 
 
+def lumen_volume(path: str) -> tuple[float, float | None]:
+    """Volume of a stored surface's lumen and that of the sac found on it, mm3; None where none was found."""
+    with np.load(shared_data(path)) as stored:
+        surface = Surface(stored["points"].astype(float), stored["triangles"].astype(np.int32))
+    model = build_model(surface, ModelSettings(inlet_extension_diameters=0, outlet_extension_diameters=0))
+    points, triangles = model.lumen.surface.points, model.lumen.surface.triangles
+    if model.aneurysm is None:
+        return sf.signed_volume(points, triangles), None
+    sac = triangles[(model.lumen.region[triangles] == REGION_SAC).all(axis=1)]
+    count = len(points)
+    ring = sf.boundary_loops(sac)[0]
+    fan = np.stack([np.roll(ring, -1), ring, np.full(len(ring), count)], axis=1)
+    closed = np.concatenate([points, points[ring].mean(axis=0)[None]])
+    return sf.signed_volume(points, triangles), sf.signed_volume(closed, np.concatenate([sac, fan]))
+
+
+@pytest.mark.parametrize(
+    ("without", "with_sac", "tolerance"),
+    [
+        ("caput/experimentNo3_bifurcation_1_01_fluid.npz", "caput/experimentNo3_bifurcation_1_09_fluid.npz", 0.05),
+        ("caput/experimentNo3_sidewall_1_1_fluid.npz", "caput/experimentNo3_sidewall_1_9_fluid.npz", 0.06),
+        pytest.param(
+            "surfaces/vmtk4aneurysms_idealised_healthy.npz",
+            "surfaces/vmtk4aneurysms_idealised_model.npz",
+            0.05,
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["bifurcation phantom", "sidewall phantom", "ideal bifurcation"],
+)
+def test_sac_is_what_the_same_vessel_has_more_than_without_it(without: str, with_sac: str, tolerance: float) -> None:
+    healthy, none = lumen_volume(without)
+    diseased, sac = lumen_volume(with_sac)
+    assert none is None
+    assert sac == pytest.approx(diseased - healthy, rel=tolerance)
+
+
 @pytest.mark.slow
 def test_all_real_sacs_agree_with_the_expert_by_patient() -> None:
     """Median over patients, so that one with several segments counts once; misses are sacs not touched at all."""

@@ -61,7 +61,8 @@ def test_sphere_on_a_tube_has_its_measures() -> None:
     angle = np.arctan2(neck[:, 2], neck[:, 0])
     order = np.argsort(angle)
     reach = np.interp(np.linspace(-3.1, 3.1, 720), angle[order], np.hypot(neck[:, 0], neck[:, 2])[order])
-    assert found["neck_diameter"] == pytest.approx(2 * reach.mean(), rel=0.04)
+    # The surface of 0.2 mm edges chamfers the crease, which moves the neck outward by up to an edge.
+    assert found["neck_diameter"] == pytest.approx(2 * reach.mean(), abs=0.3)
     assert found["parent_diameter"] == pytest.approx(2 * TUBE, rel=0.02)
     assert found["inflow_angle"] == pytest.approx(90, abs=2)
     assert found["outflow_angle"] == pytest.approx(90, abs=2)

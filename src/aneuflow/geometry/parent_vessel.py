@@ -27,7 +27,7 @@ _ENDS_FOR_ALL_PAIRS = 6
 _TOO_DEEP, _TOO_SHALLOW = 2.0, 24.0
 # A blind end is a branch, not a sac, where it is this many times longer than its radius and thinner than this share of the
 # parent's.
-_BRANCH_LENGTH, _BRANCH_RADIUS, _BRANCHES = 5.0, 0.8, 6
+_BRANCH_LENGTH, _BRANCH_RADIUS, _BRANCHES = 4.0, 0.8, 6
 _BOX_VOXELS, _LUMEN_VOXELS = 4e7, 1.2e5
 
 

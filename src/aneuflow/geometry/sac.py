@@ -249,21 +249,21 @@ def _branches_at(
     first, last = _beside(neck, main)
     radius = float(main.radius_mm[first])
     length = arc_length(main.points_mm)
-    daughters, kind = [(main, last)], "sidewall"
+    daughters, kind, forks = [(main, last)], "sidewall", [first]
     for other in through:
         if other is main or other.start != main.start:
             continue
         apart = np.linalg.norm(other.points_mm[:, None] - main.points_mm, axis=2)
-        leaves = np.flatnonzero(apart.min(axis=1) > radius)
+        leaves = np.flatnonzero(apart.min(axis=1) > 0.3 * radius)
         if not len(leaves):
             continue
         fork = length[apart[leaves[0]].argmin()]
         if length[first] - radius <= fork <= length[last] + radius:
             daughters.append((other, max(_beside(neck, other)[1], int(leaves[0]))))
-            kind = "bifurcation"
+            kind, forks = "bifurcation", [*forks, int(np.searchsorted(length, fork))]
     lines = [_piece(tube, start, len(tube.points_mm) - 1) for tube, start in daughters]
     lines.sort(key=lambda line: -float(line.radius_mm[: max(3, len(line.radius_mm) // 3)].mean()))
-    return ("bifurcation" if kind == "bifurcation" else "sidewall"), _piece(main, 0, first), tuple(lines)
+    return ("bifurcation" if kind == "bifurcation" else "sidewall"), _piece(main, 0, min(forks)), tuple(lines)
 
 
 def _beside(neck: FloatArray, tube: Tube) -> tuple[int, int]:
