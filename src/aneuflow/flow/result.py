@@ -87,7 +87,7 @@ class Sampler:
         return tuple(float(np.average(magnitude[r], weights=self.areas[r])) for r in regions if self.areas[r].sum() > 0.0)
 
     def sample(self, lattice: _core.Lattice, units: Units, threads: int) -> dict[str, Any]:
-        """The flow of this moment in SI (flows in mL/s): arrays by the names that `Averages` sums, and the history's numbers."""
+        """The flow of this moment in SI (flows in mL/s): arrays by the names `Averages` sums, and the history's numbers."""
         fields = lattice.fields(threads)
         density, velocity = fields[0], np.ascontiguousarray(fields[1:4].T) * np.float32(units.velocity)
         pressure = density / np.float32(3.0) * np.float32(units.stress)

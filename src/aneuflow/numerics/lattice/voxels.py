@@ -20,9 +20,9 @@ _OFFSET = np.array([0.3819660, 0.4142136, 0.3028876])
 class Voxels:
     """Cells of a lattice and its links that a surface cuts.
 
-    points (n, 3) float64, in the surface's unit; lattice (n, 3) int32 coordinates, x fastest; neighbors (26, n) int32, -1 across
-    the surface. Of each cut link, by ascending cell: cell, direction (1..26), triangle (-1 where none was found), distance (float32, in units of
-    the link).
+    points (n, 3) float64, in the surface's unit; lattice (n, 3) int32 coordinates, x fastest; neighbors (26, n) int32, -1
+    across the surface. Of each cut link, by ascending cell: cell, direction (1..26), triangle (-1 where none was found) and
+    distance (float32, in units of the link).
     """
 
     spacing: float
@@ -50,9 +50,11 @@ def voxelize(points: FloatArray, triangles: IntArray, spacing: float, threads: i
     origin = low - (1 + _OFFSET) * spacing
     scaled = np.ascontiguousarray((points - origin) / spacing)
     crossed = _core.cross_surface(scaled, np.ascontiguousarray(triangles, dtype=np.int32), [int(n) for n in shape], threads)
+    lattice, neighbors, cell, direction, triangle, distance = crossed
     # By cell: an outlet works through a cell's links in one go, and the wall pass stays near in memory.
-    order = np.argsort(crossed[2], kind="stable")
-    return _largest_component(Voxels(spacing, origin, *crossed[:2], *(link[order] for link in crossed[2:])))
+    order = np.argsort(cell, kind="stable")
+    links = cell[order], direction[order], triangle[order]
+    return _largest_component(Voxels(spacing, origin, lattice, neighbors, *links, distance[order]))
 
 
 def _largest_component(voxels: Voxels) -> Voxels:

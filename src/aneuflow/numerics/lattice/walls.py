@@ -2,10 +2,10 @@
 
 With all odd non-equilibrium moments relaxed at once (rate 1), what leaves a cell along c in a steady shear flow is, but for a
 factor, u - (tau - 1) D, where u is the velocity along c and D, D2 its first and second difference along the link. So are
-the populations of the cells behind, shifted. Matching u + q D + q^2 D2 / 2 = 0, no slip at the distance q on a parabola, leaves one
-free parameter; it is chosen such that all shares stay in [0, 1] as tau goes to one half, which keeps the wall stable. Linear
-rules (Bouzidi et al. 2001; Ginzburg and d'Humieres 2003) miss q^2 D2 / 2 in that limit: the wall then lies up to a tenth of a
-cell too far inside.
+the populations of the cells behind, shifted. Matching u + q D + q^2 D2 / 2 = 0, no slip at the distance q on a parabola,
+leaves one free parameter; it is chosen such that all shares stay in [0, 1] as tau goes to one half, which keeps the wall
+stable. Linear rules (Bouzidi et al. 2001; Ginzburg and d'Humieres 2003) miss q^2 D2 / 2 in that limit: the wall then lies up
+to a tenth of a cell too far inside.
 """
 
 from __future__ import annotations
