@@ -99,8 +99,17 @@ def find_aneurysm(
     artery = np.unique(split.surface.triangles[~sac_triangles & (split.patch == WALL_PATCH)])
     rebuilt = tuple(centered(tube, split.surface.points[artery]) for tube in tubes)
     kind, parent, daughters = _branches_at(ostium.neck_line_mm, ostium.center_mm, rebuilt, caps)
-    notes = (Note("neck_uncertain", {"confidence_percent": 100 * confidence}),) if confidence < _UNSURE else ()
-    return SacResult(Aneurysm(ostium, kind, parent, daughters), split, notes)
+    openings = len(sf.boundary_loops(split.surface.triangles[sac_triangles]))
+    return SacResult(Aneurysm(ostium, kind, parent, daughters), split, _neck_notes(confidence, openings))
+
+
+def _neck_notes(confidence: float, openings: int) -> tuple[Note, ...]:
+    notes = []
+    if confidence < _UNSURE:
+        notes.append(Note("neck_uncertain", {"confidence_percent": 100 * confidence}))
+    if openings > 1:
+        notes.append(Note("sac_several_openings", {"count": openings}))
+    return tuple(notes)
 
 
 def _wall(lumen: PatchedSurface, grid: LumenGrid, tubes: tuple[Tube, ...]) -> _Wall | None:
