@@ -11,11 +11,11 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from aneuflow import _core
 from aneuflow.flow.indices import OstiumFlow, hemodynamic_measures, oscillatory_shear_index, relative_residence_time
 from aneuflow.flow.setup import Domain, Units
 from aneuflow.flow.volume import volume_field
 from aneuflow.flow.wall_shear import WallOperator, wall_operator
+from aneuflow.numerics.lattice import core
 from aneuflow.numerics.lattice.voxels import cells_inside
 from aneuflow.numerics.surface import face_areas, face_normals, vertex_areas
 from aneuflow.types import (
@@ -86,7 +86,7 @@ class Sampler:
         regions = [np.ones(len(magnitude), dtype=bool), self.region == REGION_SAC]
         return tuple(float(np.average(magnitude[r], weights=self.areas[r])) for r in regions if self.areas[r].sum() > 0.0)
 
-    def sample(self, lattice: _core.Lattice, units: Units, threads: int) -> dict[str, Any]:
+    def sample(self, lattice: core.Lattice, units: Units, threads: int) -> dict[str, Any]:
         """The flow of this moment in SI (flows in mL/s): arrays by the names `Averages` sums, and the history's numbers."""
         fields = lattice.fields(threads)
         density, velocity = fields[0], np.ascontiguousarray(fields[1:4].T) * np.float32(units.velocity)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aneuflow import _core
 from aneuflow.errors import InputError, MethodError, ResourceError
 from aneuflow.numerics.inlet_profile import inlet_velocity
+from aneuflow.numerics.lattice import core
 from aneuflow.numerics.lattice.velocity_set import SOUND_SPEED, VELOCITIES, WEIGHTS
 from aneuflow.numerics.lattice.voxels import Voxels, voxelize
 from aneuflow.numerics.lattice.walls import behind, wall_coefficients
@@ -116,12 +116,12 @@ def _check_memory(surface: PatchedSurface, spacing_mm: float) -> None:
         )
 
 
-def build_lattice(domain: Domain, model: LumenModel, boundary: BoundaryConditions, units: Units, steady: bool) -> _core.Lattice:
+def build_lattice(domain: Domain, model: LumenModel, boundary: BoundaryConditions, units: Units, steady: bool) -> core.Lattice:
     """The lattice at rest with its walls, inlets and outlets.
 
     steady: inlets take their mean flow, whatever the waveform. Raises InputError where a boundary condition names no cap.
     """
-    lattice = _core.Lattice(domain.voxels.neighbors)
+    lattice = core.Lattice(domain.voxels.neighbors)
     walls = domain.links(WALL_PATCH)
     tau = relaxation_time(boundary, units)
     lattice.set_walls(
@@ -200,7 +200,7 @@ def cap_rim(surface: PatchedSurface, cap: Cap) -> tuple[FloatArray, FloatArray]:
 
 
 def _add_outlets(
-    lattice: _core.Lattice, domain: Domain, caps: dict[int, Cap], outlets: tuple[OutletCondition, ...], units: Units
+    lattice: core.Lattice, domain: Domain, caps: dict[int, Cap], outlets: tuple[OutletCondition, ...], units: Units
 ) -> None:
     """The largest of the flow-split outlets is held at zero pressure; the others' pressures follow their flow."""
     split = [outlet for outlet in outlets if outlet.kind == "flow-split"]

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 
-from aneuflow import _core
 from aneuflow.errors import MethodError
 from aneuflow.flow.checkpoint import Checkpoint, SolverState
 from aneuflow.flow.convergence import relative_change, settled
 from aneuflow.flow.result import Averages, Sampler, solution_of
 from aneuflow.flow.settings import FlowSettings
 from aneuflow.flow.setup import Domain, Units, build_domain, build_lattice, relaxation_time, thread_count
+from aneuflow.numerics.lattice import core
 from aneuflow.numerics.lattice.equilibrium import equilibrium
 from aneuflow.numerics.lattice.velocity_set import SOUND_SPEED
 from aneuflow.types import BoundaryConditions, FloatArray, FlowSolution, LumenModel, Note, Progress, no_progress
@@ -63,7 +63,7 @@ class _Run:
 
     domain: Domain
     units: Units
-    lattice: _core.Lattice
+    lattice: core.Lattice
     steps: int = 0
     peak: float = 0.0
     seconds: float = 0.0
@@ -259,7 +259,7 @@ def _until_periodic(
 
 def _lattice(
     case: _Case, domain: Domain, units: Units, start: tuple[FloatArray, FloatArray, FloatArray] | None, final: bool
-) -> _core.Lattice:
+) -> core.Lattice:
     steady = final or case.boundary.waveform is None
     lattice = build_lattice(domain, case.model, case.boundary, units, steady)
     if start is not None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from aneuflow import _core
+from aneuflow.numerics.lattice import core
 from aneuflow.types import Float32Array, FloatArray, IntArray
 
 # Nodes lie at this part of a spacing off the box corner: no node on a plane of round coordinates, where inside is undecided.
@@ -49,7 +49,7 @@ def voxelize(points: FloatArray, triangles: IntArray, spacing: float, threads: i
     shape = np.ceil((high - low) / spacing).astype(int) + 3
     origin = low - (1 + _OFFSET) * spacing
     scaled = np.ascontiguousarray((points - origin) / spacing)
-    crossed = _core.cross_surface(scaled, np.ascontiguousarray(triangles, dtype=np.int32), [int(n) for n in shape], threads)
+    crossed = core.cross_surface(scaled, np.ascontiguousarray(triangles, dtype=np.int32), [int(n) for n in shape], threads)
     lattice, neighbors, cell, direction, triangle, distance = crossed
     # By cell: an outlet works through a cell's links in one go, and the wall pass stays near in memory.
     order = np.argsort(cell, kind="stable")
@@ -87,6 +87,6 @@ def cells_inside(voxels: Voxels, points: FloatArray, triangles: IntArray, thread
     """Which of the cells lie inside another closed surface, (n,) bool."""
     shape = voxels.lattice.max(axis=0) + 2
     scaled = np.ascontiguousarray((points - voxels.origin) / voxels.spacing)
-    inside = _core.cross_surface(scaled, np.ascontiguousarray(triangles, dtype=np.int32), [int(n) for n in shape], threads)[0]
+    inside = core.cross_surface(scaled, np.ascontiguousarray(triangles, dtype=np.int32), [int(n) for n in shape], threads)[0]
     order = np.array([1, shape[0], shape[0] * shape[1]], dtype=np.int64)
     return np.isin(voxels.lattice @ order, inside @ order)
