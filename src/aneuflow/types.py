@@ -137,7 +137,10 @@ class Aneurysm:
 
 @dataclass(frozen=True, eq=False)
 class PatchedSurface:
-    """A closed surface with patch (m,) int32 per triangle: 0 wall, else cap id; region (n,) uint8 per point: 0 parent, 1 sac, 2 extension."""
+    """A closed surface.
+
+    patch (m,) int32 per triangle: 0 wall, else cap id; region (n,) uint8 per point: 0 parent, 1 sac, 2 extension.
+    """
 
     surface: Surface
     patch: IntArray
@@ -236,7 +239,8 @@ class FlowSolution:
     """The flow in one lumen.
 
     wall: the lumen's wall without caps; region (n,) as in PatchedSurface; wall_fields: point arrays TAWSS, WSS_mean (n, 3),
-    WSS_peak (n, 3), pressure in Pa, OSI, RRT in 1/Pa; history: time series by name, SI; numerics: what the solver chose and reached.
+    WSS_peak (n, 3), pressure in Pa, OSI, RRT in 1/Pa; history: time series by name, SI; numerics: what the solver chose and
+    reached.
     """
 
     wall: Surface

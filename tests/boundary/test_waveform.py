@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import shared_data
 
 from aneuflow.boundary.waveform import bundled_names, bundled_waveform, is_bundled, read_waveform
 from aneuflow.errors import InputError
+from tests.conftest import shared_data
 
 
 def table(folder: Path, text: str) -> Path:

@@ -8,6 +8,7 @@ import nibabel
 import numpy as np
 import pytest
 import trimesh
+
 from tests.cli.run import run
 
 Maker = Callable[[Path], list[str]]

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import pyvista
-from conftest import shared_data
 
 from aneuflow.flow.indices import (
     OstiumFlow,
@@ -42,6 +41,7 @@ from aneuflow.types import (
     VolumeField,
     Waveform,
 )
+from tests.conftest import shared_data
 
 TUBE_RADIUS, TUBE_HALF, SAC_RADIUS = 1.5, 12.0, 3.0
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tubes import INLET, OUTLET, frame_along, tube_model
 
 from aneuflow.errors import InputError, MethodError
 from aneuflow.flow.checkpoint import SolverState
 from aneuflow.flow.settings import FlowSettings
 from aneuflow.flow.solve import simulate
 from aneuflow.types import Blood, BoundaryConditions, FlowSolution, InletCondition, OutletCondition, Waveform
+from tests.flow.tubes import INLET, OUTLET, frame_along, tube_model
 
 RADIUS_MM, LENGTH_MM, FLOW_ML_S = 1.5, 9.0, 0.8
 AXIS = np.array([1.0, 2.0, 3.0])

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from sac_shapes import spherical_cap
 
 from aneuflow.errors import MethodError
 from aneuflow.geometry.ostium import fan, ostium_of_sac
 from aneuflow.numerics import surface as sf
+from tests.sac_shapes import spherical_cap
 
 
 def test_ostium_of_a_cut_sphere_is_its_disc() -> None:

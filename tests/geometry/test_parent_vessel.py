@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from sac_shapes import line_distance, lumen, straight
 
 from aneuflow.geometry.parent_vessel import Tube, blind_branches, centered, excess, lumen_grid, parent_tubes
 from aneuflow.geometry.sac import find_aneurysm
+from tests.sac_shapes import line_distance, lumen, straight
 
 
 def tube(offset: float = 0.0) -> Tube:

@@ -5,8 +5,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-from conftest import shared_data
-from sac_shapes import bend, fork, straight
 from scipy.spatial import cKDTree
 
 from aneuflow.errors import InputError
@@ -15,6 +13,8 @@ from aneuflow.geometry.sac import SacResult, find_aneurysm
 from aneuflow.geometry.settings import ModelSettings
 from aneuflow.numerics import surface as sf
 from aneuflow.types import REGION_SAC, Surface
+from tests.conftest import shared_data
+from tests.sac_shapes import bend, fork, straight
 
 # The Dice overlap with the expert's labels is to stay above these: what was reached, less 0.03.
 FAST = {"AN2": 0.93, "AN42-1": 0.94, "AN136": 0.94, "AN157": 0.88, "AN168-1": 0.92, "AN202": 0.93}

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_series import WriteSlice, slice_pixels, slice_writer
 from pydicom.uid import generate_uid
 
 from aneuflow.errors import InputError
 from aneuflow.imaging import read_image
 from tests.conftest import shared_data
+from tests.imaging.dicom_series import WriteSlice, slice_pixels, slice_writer
 
 HU = -1024
 

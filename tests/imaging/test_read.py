@@ -9,13 +9,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from dicom_series import slice_writer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aneuflow.errors import AneuflowError, InputError
 from aneuflow.imaging import read_image, read_label_map
 from tests.conftest import shared_data
+from tests.imaging.dicom_series import slice_writer
 
 FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 OBLIQUE = np.array([[0.4, -0.1, 0.02, -31.0], [0.12, 0.45, -0.05, 12.5], [0.0, 0.06, 0.7, 80.0], [0, 0, 0, 1.0]])

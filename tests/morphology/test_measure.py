@@ -5,7 +5,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-from sac_shapes import straight
 from scipy.spatial.transform import Rotation
 
 from aneuflow.errors import MethodError
@@ -13,6 +12,7 @@ from aneuflow.geometry.sac import find_aneurysm
 from aneuflow.morphology import MorphologySettings, measure
 from aneuflow.quantities import quantity
 from aneuflow.types import Cap, Centerline, LumenModel, PatchedSurface, Surface
+from tests.sac_shapes import straight
 
 TUBE, SPHERE, MIDDLE = 1.5, 2.5, 3.5
 

@@ -5,9 +5,9 @@ import gzip
 import math
 
 import pytest
-from conftest import shared_data
 
 from aneuflow.morphology import shape
+from tests.conftest import shared_data
 
 
 def test_hemisphere_has_no_nonsphericity() -> None:

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from sac_shapes import spherical_cap
 from scipy.spatial.transform import Rotation
 
 from aneuflow.morphology import size
+from tests.sac_shapes import spherical_cap
 
 RADIUS, NECK = 3.0, 2.0
 MIDDLE = math.sqrt(RADIUS**2 - NECK**2)

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from sac_shapes import straight
 
 from aneuflow.morphology import vessel
 from aneuflow.types import Centerline
+from tests.sac_shapes import straight
 
 
 def taper(length: float, start: float, end: float) -> Centerline:

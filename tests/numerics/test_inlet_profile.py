@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import shared_data
 
 from aneuflow.errors import InputError
 from aneuflow.numerics.inlet_profile import PHASES, flow_ratio, inlet_velocity, poisson_profile
 from aneuflow.numerics.womersley import womersley_profile
 from aneuflow.types import Waveform
+from tests.conftest import shared_data
 
 
 def ellipse(a: float, b: float, count: int = 160) -> np.ndarray:

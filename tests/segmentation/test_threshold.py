@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 from skimage.measure import marching_cubes
 
-from aneuflow.errors import MethodError
+from aneuflow.errors import InputError
 from aneuflow.imaging import read_image
 from aneuflow.segmentation import SegmentSettings, segment
 from aneuflow.types import Volume
@@ -140,14 +140,14 @@ def test_vessel_thinner_than_the_smallest_diameter_is_left_out():
     affine = turned()
     image = angiogram(tube(affine, 0.9), affine)
     assert segment(image, SegmentSettings(minimum_diameter_mm=1.2)).labels.any()
-    with pytest.raises(MethodError, match="No vessel"):
+    with pytest.raises(InputError, match="No vessel"):
         segment(image, SegmentSettings(minimum_diameter_mm=3.0))
 
 
 @pytest.mark.parametrize("modality", ["MRA", "CTA", "3DRA"])
 def test_noise_alone_has_no_vessel(modality):
     values = np.random.default_rng(2).normal(40, 12, SHAPE).astype(np.float32)
-    with pytest.raises(MethodError, match="No vessel"):
+    with pytest.raises(InputError, match="No vessel"):
         segment(Volume(values, turned(), modality, ""))
 
 

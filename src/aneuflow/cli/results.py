@@ -28,7 +28,8 @@ SHOWN = (
 def _line(measure: Measure) -> str:
     entry = quantity(measure.id)
     interval = f"  ({measure.low:.3g} to {measure.high:.3g})" if measure.low is not None and measure.high is not None else ""
-    return f"  {entry.name_en:<34} {measure.value:.3g} {entry.unit}{interval}"
+    unit = "" if entry.unit == "1" else f" {entry.unit}"
+    return f"  {entry.name_en:<45} {measure.value:.3g}{unit}{interval}"
 
 
 def print_summary(case_path: Path) -> None:

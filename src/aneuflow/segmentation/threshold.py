@@ -10,7 +10,7 @@ from scipy import ndimage
 from skimage.measure import label
 from skimage.morphology import skeletonize
 
-from aneuflow.errors import MethodError
+from aneuflow.errors import InputError
 from aneuflow.numerics.resample import resample_isotropic
 from aneuflow.segmentation.bone import bone_mask
 from aneuflow.segmentation.settings import SegmentSettings
@@ -57,7 +57,7 @@ def segment(volume: Volume, settings: SegmentSettings | None = None, progress: P
     """The arteries in `volume` as label 1 on a grid of cubic voxels, with the soft map whose 0.5 surface is the vessel wall.
 
     The wall lies half way between the lumen of that vessel and its surroundings (full width at half maximum), unless
-    `settings.threshold` gives one grey value. No aneurysm is told apart. Raises MethodError where no vessel is found.
+    `settings.threshold` gives one grey value. No aneurysm is told apart. Raises InputError where no vessel is found.
     """
     settings = settings or SegmentSettings()
     spacing_mm = _working_spacing(volume, settings)
@@ -136,13 +136,13 @@ def _background(values: Float32Array, spacing_mm: float) -> Float32Array:
 
 
 def _lumen_level(above: Float32Array, bright: BoolArray, spacing_mm: float) -> float:
-    """The contrast in large arteries: that of the strongest tubes. Raises MethodError where there is none."""
+    """The contrast in large arteries: that of the strongest tubes. Raises InputError where there is none."""
     if np.count_nonzero(bright) < _FEWEST_VOXELS:
-        raise MethodError(_NO_VESSEL)
+        raise InputError(_NO_VESSEL)
     strength, roundness = tubularity(above, bright, spacing_mm, (0.7, 1.2))
     strong = (roundness > 0.5) & (strength > np.percentile(strength, 80))
     if np.count_nonzero(strong) < _FEWEST_VOXELS:
-        raise MethodError(_NO_VESSEL)
+        raise InputError(_NO_VESSEL)
     return float(np.percentile(above[bright][strong], 75))
 
 
@@ -155,7 +155,7 @@ def _grown_from_seeds(
     if bone is not None and near_bone is not None:
         mask &= ~bone & (~near_bone | (above > _NEAR_BONE_SHARE * contrast.lumen))
     if not mask.any():
-        raise MethodError(_NO_VESSEL)
+        raise InputError(_NO_VESSEL)
     strength, roundness = tubularity(above, mask, spacing_mm, SCALES_MM)
     seeds = np.zeros_like(mask)
     seeds[mask] = (roundness > 0.5) & (strength > 0.25 * follow) & (above[mask] > _SEED_SHARE * contrast.lumen)
@@ -163,7 +163,7 @@ def _grown_from_seeds(
     keep = np.bincount(parts[seeds], minlength=count + 1) >= _FEWEST_VOXELS
     keep[0] = False
     if not keep.any():
-        raise MethodError(_NO_VESSEL)
+        raise InputError(_NO_VESSEL)
     grown: BoolArray = keep[parts]
     return grown
 
@@ -224,7 +224,7 @@ def _kept_trees(lumen: BoolArray, settings: SegmentSettings, spacing_mm: float) 
     """The largest connected trees, and what was left out."""
     parts, count = label(lumen, return_num=True, connectivity=1)
     if count == 0:
-        raise MethodError(_NO_VESSEL)
+        raise InputError(_NO_VESSEL)
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0
     order = np.argsort(sizes)[::-1]
