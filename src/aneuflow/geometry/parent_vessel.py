@@ -86,7 +86,16 @@ def lumen_grid(lumen: PatchedSurface, caps: tuple[Cap, ...]) -> LumenGrid:
     samples = np.concatenate([points[np.unique(wall)], corners.mean(axis=1), corners[:, [0, 1]].mean(axis=1)])
     tree = cKDTree(samples)
     places = low + spacing * cells
-    return LumenGrid(places, np.asarray(tree.query(places)[0]), _neighbors(cells, shape, spacing), spacing, tree)
+    neighbors = _neighbors(cells, shape, spacing)
+    # Voxels that no end of the lumen reaches belong to a stray piece.
+    piece = csgraph.connected_components(neighbors, directed=False)[1]
+    kept = np.flatnonzero(np.isin(piece, piece[_at_ends(places, caps, spacing)]))
+    places = places[kept]
+    return LumenGrid(places, np.asarray(tree.query(places)[0]), neighbors[kept][:, kept], spacing, tree)
+
+
+def _at_ends(places: FloatArray, caps: tuple[Cap, ...], spacing: float) -> Any:
+    return cKDTree(places).query([cap.center_mm - cap.normal * spacing for cap in caps])[1]
 
 
 def _neighbors(cells: Any, shape: Any, spacing: float) -> Any:
@@ -112,7 +121,7 @@ def parent_tubes(grid: LumenGrid, caps: tuple[Cap, ...]) -> tuple[Tube, ...]:
     Raises MethodError where no path inside the lumen joins two caps.
     """
     caps = tuple(sorted(caps, key=lambda cap: cap.role != "inlet"))
-    ends = cKDTree(grid.points_mm).query([cap.center_mm - cap.normal * grid.spacing_mm for cap in caps])[1]
+    ends = _at_ends(grid.points_mm, caps, grid.spacing_mm)
     reach = csgraph.dijkstra(grid.neighbors, indices=ends)
     radius = [_radius_near(grid, cap, distance) for cap, distance in zip(caps, reach, strict=True)]
     pairs = list(itertools.combinations(range(len(caps)), 2))
@@ -126,8 +135,9 @@ def parent_tubes(grid: LumenGrid, caps: tuple[Cap, ...]) -> tuple[Tube, ...]:
             raise MethodError(
                 f"No path inside the lumen joins cap {caps[a].id} to cap {caps[b].id}; check the segmentation there."
             )
-        part = reach[a] / np.maximum(reach[a] + reach[b], 1e-9)
-        expected = np.where(np.isfinite(part), radius[a] * (1 - part) + radius[b] * part, radius[a])
+        way = np.where(np.isfinite(reach[a] + reach[b]), reach[a] + reach[b], np.inf)
+        part = np.where(np.isfinite(way), reach[a], 0.0) / np.maximum(way, 1e-9)
+        expected = radius[a] * (1 - part) + radius[b] * part
         offset = grid.depth_mm / expected - 1
         cost = 1 + np.where(offset > 0, _TOO_DEEP, _TOO_SHALLOW) * offset**2
         before = csgraph.dijkstra(grid.weighted(cost), indices=ends[a], return_predecessors=True)[1]
