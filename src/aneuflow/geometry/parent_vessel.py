@@ -173,13 +173,13 @@ def excess(places: FloatArray, tubes: tuple[Tube, ...]) -> Excess:
     """How far the places (n, 3) mm lie outside the nearest of the tubes."""
     result = Excess(np.full(len(places), np.inf), np.ones(len(places)))
     for tube in tubes:
-        value, expected = np.empty(len(places)), np.empty(len(places))
-        for first in range(0, len(places), 10_000):
-            part = slice(first, first + 10_000)
-            away = np.linalg.norm(places[part, None] - tube.points_mm, axis=2)
-            outside = (away - tube.radius_mm) / tube.expected_mm
-            nearest = outside.argmin(axis=1)
-            value[part], expected[part] = outside[np.arange(len(nearest)), nearest], tube.expected_mm[nearest]
+        # The tube point that decides is among the nearest ones, for radii change slowly along a tube.
+        away, near = cKDTree(tube.points_mm).query(places, k=min(8, len(tube.points_mm)))
+        away, near = away.reshape(len(places), -1), near.reshape(len(places), -1)
+        outside = (away - tube.radius_mm[near]) / tube.expected_mm[near]
+        least = outside.argmin(axis=1)[:, None]
+        value = np.take_along_axis(outside, least, axis=1)[:, 0]
+        expected = tube.expected_mm[np.take_along_axis(near, least, axis=1)[:, 0]]
         result = result.joined(Excess(value, expected))
     return result
 
