@@ -61,7 +61,7 @@ NB_MODULE(_core, m) {
         .def(
             "set_walls",
             [](Lattice& self, Array<std::int32_t> cell, Array<std::int32_t> direction, Array<float> coefficients) {
-                require(coefficients.size() == 4 * cell.size() && direction.size() == cell.size(),
+                require(coefficients.size() == kWallShares * cell.size() && direction.size() == cell.size(),
                         "one row for each link");
                 self.set_walls(static_cast<int>(cell.size()), cell.data(), direction.data(), coefficients.data());
             },

@@ -38,7 +38,8 @@ Lattice::Lattice(int cells, const std::int32_t* neighbors) : step_(best_step()) 
             if (consecutive) dense_[block] |= 1u << (i - 1);
         }
     }
-    cells_ = {cells, static_cast<int>(stride), populations.data(), slot_.data(), dense_.data()};
+    cells_ = {cells, static_cast<int>(stride), populations.data(), slot_.data(), dense_.data(), nullptr};
+    momentum_.assign(3 * stride, 0.0f);
 }
 
 int Lattice::neighbor(int direction, int cell) const {
@@ -59,11 +60,13 @@ void Lattice::set_walls(int count, const std::int32_t* cell, const std::int32_t*
         walls_.behind.push_back(behind < 0 ? back : static_cast<std::int32_t>(opposite(i) * stride + behind));
         walls_.here_2.push_back(behind < 0 ? back : static_cast<std::int32_t>(i * stride + behind));
         walls_.behind_2.push_back(far < 0 ? back : static_cast<std::int32_t>(opposite(i) * stride + far));
-        walls_.a.push_back(coefficients[4 * k]);
-        walls_.b.push_back(coefficients[4 * k + 1]);
-        walls_.c.push_back(coefficients[4 * k + 2]);
-        walls_.d.push_back(coefficients[4 * k + 3]);
+        walls_.cell.push_back(x);
+        walls_.cell_1.push_back(behind < 0 ? x : behind);
+        walls_.cell_2.push_back(far < 0 ? x : far);
+        std::vector<float>* shares[] = {&walls_.a, &walls_.b, &walls_.c, &walls_.d, &walls_.v0, &walls_.v1};
+        for (int n = 0; n < kWallShares; ++n) shares[n]->push_back(coefficients[kWallShares * k + n]);
         walls_.weight.push_back(weight(i));
+        for (int n = 0; n < 3; ++n) walls_.along[n].push_back(static_cast<float>(kVelocity[i][n]));
         walls_.total_weight += weight(i);
     }
     exchange.assign(count, 0.0f);
@@ -102,15 +105,28 @@ void Lattice::pass_walls(bool swapped, bool record) {
     const std::int32_t* arrived = swapped ? walls_.behind.data() : walls_.here.data();
     const std::int32_t* returned = swapped ? walls_.here.data() : walls_.behind.data();
     const std::int32_t* arrived_2 = swapped ? walls_.behind_2.data() : walls_.here_2.data();
+    const float *jx = momentum_.data(), *jy = jx + cells_.stride, *jz = jy + cells_.stride;
+    const WallLinks& w = walls_;
     double gained = 0.0;
 #pragma omp for schedule(static) nowait
     for (int k = 0; k < count; ++k) {
-        const float left = f[walls_.back[k]];
-        const float back = walls_.a[k] * left + walls_.b[k] * f[arrived[k]] + walls_.c[k] * f[returned[k]] +
-                           walls_.d[k] * f[arrived_2[k]];
+        const float cx = w.along[0][k], cy = w.along[1][k], cz = w.along[2][k];
+        const auto quadratic = [&](float x, float y, float z) {
+            const float along = cx * x + cy * y + cz * z;
+            return 4.5f * along * along - 1.5f * (x * x + y * y + z * z);
+        };
+        const int x = w.cell[k], x1 = w.cell_1[k], x2 = w.cell_2[k];
+        const float here = quadratic(jx[x], jy[x], jz[x]);
+        const float beyond = quadratic(w.v0[k] * jx[x] + w.v1[k] * jx[x1], w.v0[k] * jy[x] + w.v1[k] * jy[x1],
+                                       w.v0[k] * jz[x] + w.v1[k] * jz[x1]);
+        const float shared = (w.a[k] + w.c[k]) * here + w.b[k] * quadratic(jx[x1], jy[x1], jz[x1]) +
+                             w.d[k] * quadratic(jx[x2], jy[x2], jz[x2]);
+        const float left = f[w.back[k]];
+        const float back = w.a[k] * left + w.b[k] * f[arrived[k]] + w.c[k] * f[returned[k]] +
+                           w.d[k] * f[arrived_2[k]] + w.weight[k] * (beyond - shared);
         gained += back - left;
-        f[walls_.back[k]] = back - give_back * walls_.weight[k];
-        if (record) exchange[k] = left + back;
+        f[w.back[k]] = back - give_back * w.weight[k];
+        if (record) exchange[k] = left + back - w.weight[k] * (here + beyond);
     }
 #pragma omp atomic
     leak += gained;
@@ -196,6 +212,7 @@ void Lattice::run(int pairs, const double amplitude[2], const double phase[2], i
     std::fill(inlet_sum_.begin(), inlet_sum_.end(), 0.0);
     std::fill(outlet_sum_.begin(), outlet_sum_.end(), 0.0);
     cells_.f = populations.data();
+    cells_.momentum = momentum_.data();
     relaxation.table = relaxation_table.empty() ? nullptr : relaxation_table.data();
     const int blocks = cells_.stride / kBlock, steps = 2 * pairs;
 #pragma omp parallel num_threads(threads)

@@ -15,6 +15,7 @@
 
 namespace aneuflow {
 
+constexpr int kWallShares = 6;
 constexpr int kBlock = 16;  // cells a step works on at once; strides are multiples of it
 
 // Shear-dependent relaxation: `keep` over the bit pattern of the squared stress, which is a piecewise linear logarithm.
@@ -32,6 +33,7 @@ struct Cells {
     float* f = nullptr;                    // (27, stride)
     const std::int32_t* slot = nullptr;    // (26, stride): where the population leaving along 1..26 goes
     const std::uint32_t* dense = nullptr;  // (stride / kBlock,): bit i - 1 set where slot i of a block is consecutive
+    float* momentum = nullptr;             // (3, stride), of the last collision
 };
 
 struct Step {
@@ -44,13 +46,17 @@ Step step_wide();
 
 // Links from a cell x to the wall along i. The population that comes back is a * left_i(x) + b * left_i(x - c_i)
 // + c * left_opposite(x) + d * left_i(x - 2 c_i). Where a cell behind is no fluid its coefficient must be zero.
+// These shares are for what is linear in the velocity. The quadratic part of the equilibrium is taken out of each and
+// put in for the velocity beyond the wall, linear between no slip and the cell: v0 * u(x) + v1 * u(x - c_i). Shared out
+// like the rest it would leave a drag of the order of u^2 on walls oblique to the lattice.
 struct WallLinks {
     std::vector<std::int32_t> back;      // slot (opposite i, x)
     std::vector<std::int32_t> here;      // slot (i, x)
     std::vector<std::int32_t> behind;    // slot (opposite i, x - c_i)
     std::vector<std::int32_t> here_2;    // slot (i, x - c_i)
     std::vector<std::int32_t> behind_2;  // slot (opposite i, x - 2 c_i)
-    std::vector<float> a, b, c, d, weight;
+    std::vector<std::int32_t> cell, cell_1, cell_2;  // x, x - c_i, x - 2 c_i; x itself where that is no fluid
+    std::vector<float> a, b, c, d, v0, v1, weight, along[3];
     double total_weight = 0.0;
 };
 
@@ -75,7 +81,7 @@ class Lattice {
   public:
     Lattice(int cells, const std::int32_t* neighbors);  // neighbors (26, cells), -1 where there is no fluid
 
-    void set_walls(int count, const std::int32_t* cell, const std::int32_t* direction, const float* coefficients);
+    void set_walls(int count, const std::int32_t* cell, const std::int32_t* direction, const float* coefficients);  // a, b, c, d, v0, v1 of each link
     void add_inlet(int links, const std::int32_t* cell, const std::int32_t* direction, int rows, const float* gain);
     void add_outlet(int links, const std::int32_t* cell, const std::int32_t* direction, const float* normal,
                     float share, float density, float impedance, float integral);
@@ -109,6 +115,7 @@ class Lattice {
     Step step_;
     std::vector<std::int32_t> slot_;
     std::vector<std::uint32_t> dense_;
+    std::vector<float> momentum_;
     WallLinks walls_;
     std::vector<Inlet> inlets_;
     double inflow_now_ = 0.0;

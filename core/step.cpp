@@ -55,8 +55,9 @@ inline Vector keep_of(const Relaxation& r, Moments<Vector>& m) {
     return load(lane);
 }
 
-inline void collide_in_place(const Relaxation& r, Vector (&f)[kDirections]) {
+inline void collide_in_place(const Cells& c, const Relaxation& r, int x, Vector (&f)[kDirections]) {
     Moments<Vector> m = moments(f);
+    for (int k = 0; k < 3; ++k) store(c.momentum + k * static_cast<std::size_t>(c.stride) + x, m.momentum[k]);
     if (r.table)
         collide(m, keep_of(r, m), f);
     else
@@ -68,7 +69,7 @@ void even(const Cells& c, const Relaxation& r, int first, int end) {
     for (int x = first * kBlock; x < end * kBlock; x += kLanes) {
         Vector f[kDirections];
         for (int i = 0; i < kDirections; ++i) f[i] = load(c.f + i * stride + x);
-        collide_in_place(r, f);
+        collide_in_place(c, r, x, f);
         for (int i = 0; i < kDirections; ++i) store(c.f + opposite(i) * stride + x, f[i]);
     }
 }
@@ -83,7 +84,7 @@ void odd(const Cells& c, const Relaxation& r, int first, int end) {
             const std::int32_t* slot = c.slot + (i - 1) * stride + x;
             f[opposite(i)] = (dense >> (i - 1)) & 1u ? load(c.f + *slot) : gather(c.f, slot);
         }
-        collide_in_place(r, f);
+        collide_in_place(c, r, x, f);
         store(c.f + x, f[0]);
         for (int i = 1; i < kDirections; ++i) {
             const std::int32_t* slot = c.slot + (i - 1) * stride + x;

@@ -19,8 +19,8 @@ def test_later_layers_lie_on_top_setting_by_setting() -> None:
         ({"simulate": {"resolutionmm": 0.2}}, "simulate.resolutionmm"),
         ({"solver": {}}, "solver"),
         ({"report": {"language": "fr"}}, "report.language is 'fr'"),
-        ({"boundary": {"viscosity": "honey"}}, "boundary.viscosity is 'honey'"),
-        ({"boundary": {"viscosity": "newtonian:-1"}}, "boundary.viscosity"),
+        ({"boundary": {"viscosity": "honey"}}, "Viscosity 'honey' is not known"),
+        ({"boundary": {"viscosity": "newtonian:-1"}}, "Viscosity -1 Pa s"),
         ({"cycles": 3}, "cycles = 3 stands outside a table"),
     ],
 )

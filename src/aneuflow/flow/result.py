@@ -80,9 +80,9 @@ class Sampler:
             return np.ones(samples)
         return np.interp(np.arange(samples) / samples, waveform.phase, waveform.ratio, period=1.0)
 
-    def mean_shears(self, exchange: Float32Array, density: Float32Array) -> tuple[float, ...]:
-        """Mean wall shear of the wall and, where there is one, of the sac, lattice units."""
-        magnitude = np.linalg.norm(self.operator.shear(exchange, density), axis=1)
+    def mean_shears(self, velocity: Float32Array) -> tuple[float, ...]:
+        """Mean wall shear of the wall and, where there is one, of the sac, Pa; velocity (cells, 3) in m/s."""
+        magnitude = np.linalg.norm(self.operator.shear(velocity, self.boundary.blood), axis=1)
         regions = [np.ones(len(magnitude), dtype=bool), self.region == REGION_SAC]
         return tuple(float(np.average(magnitude[r], weights=self.areas[r])) for r in regions if self.areas[r].sum() > 0.0)
 
@@ -91,7 +91,7 @@ class Sampler:
         fields = lattice.fields(threads)
         density, velocity = fields[0], np.ascontiguousarray(fields[1:4].T) * np.float32(units.velocity)
         pressure = density / np.float32(3.0) * np.float32(units.stress)
-        shear = self.operator.shear(lattice.exchange(), density) * units.stress
+        shear = self.operator.shear(velocity, self.boundary.blood)
         inlets = zip(self.boundary.inlets, lattice.inlet_flow(), strict=True)
         outlets = zip(self.boundary.outlets, lattice.outlet_flow(), strict=True)
         numbers = {f"inflow_{inlet.cap_id}": flow * units.flow_ml_s for inlet, flow in inlets}
@@ -105,7 +105,7 @@ class Sampler:
             "numbers": numbers,
             "shear": shear,
             "shear_magnitude": np.linalg.norm(shear, axis=1),
-            "wall_pressure": self.operator.pressure(density) * units.stress,
+            "wall_pressure": self.operator.mean @ pressure,
             "velocity": velocity[self.lumen],
             "pressure": pressure[self.lumen],
             "ostium_velocity": np.empty((0, 3)) if self.ostium is None else self.ostium.interpolation @ velocity,

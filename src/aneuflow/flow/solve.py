@@ -285,7 +285,7 @@ def _monitors(run: _Run, sampler: Sampler | None) -> tuple[float, ...]:
     spread = float(np.ptp(np.percentile(rest, (1, 99))))
     if sampler is None:
         return energy, spread
-    return energy, spread, *sampler.mean_shears(run.lattice.exchange(), fields[0])
+    return energy, spread, *sampler.mean_shears(fields[1:4].T * np.float32(run.units.velocity))
 
 
 def _state(run: _Run, numbers: dict[str, float], arrays: dict[str, Any]) -> SolverState:

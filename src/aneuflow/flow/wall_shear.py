@@ -1,4 +1,10 @@
-"""Wall shear and pressure on the lumen's wall from what the lattice's links hand to it."""
+"""Wall shear and pressure on the lumen's wall from the flow in the cells beside it.
+
+The slope of the velocity at the wall comes from a fit that holds no slip exactly: u = d (g + k d + a s + b t), with d the
+distance of a cell from the wall and s, t its place along the wall, by weighted least squares over the cells near each wall
+point. The momentum that the links hand to the wall was tried and left: near a relaxation time of one half it is a small
+difference of large terms, right in the mean and noisy in each point (docs/decisions/lattice.md).
+"""
 
 from __future__ import annotations
 
@@ -9,74 +15,71 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from aneuflow.flow.setup import Domain
-from aneuflow.numerics.lattice.velocity_set import VELOCITIES, WEIGHTS
-from aneuflow.numerics.surface import face_normals, vertex_normals
-from aneuflow.types import WALL_PATCH, Float32Array, FloatArray, PatchedSurface, Surface
+from aneuflow.numerics.distance import distance_to_surface
+from aneuflow.numerics.rheology import viscosity
+from aneuflow.numerics.surface import vertex_normals
+from aneuflow.types import WALL_PATCH, Blood, Float32Array, FloatArray, PatchedSurface, Surface
 
-# Width of the Gaussian that spreads a link's momentum over the wall, and how far it reaches, in cells.
-_WIDTH = 0.8
-_REACH = 2.2
+_CELLS = 32  # the most that one fit takes
+_REACH = 2.5  # how far from the wall point they may lie, in lattice spacings
+_WIDTH = 1.2  # of the Gaussian weight, in lattice spacings
+_OTHER_WALL = 0.7  # a cell is dropped where its distance differs this much from its depth below the point's tangent plane
+_RANK = 1e-2  # singular values of a fit below this part of the largest are taken as undetermined
 
 
 @dataclass(frozen=True, eq=False)
 class WallOperator:
-    """Linear map from the links' momentum to wall points; made once, applied at every sample.
+    """Linear maps (points, cells) made once and applied at every sample.
 
-    spread (points, links): Gaussian weights over the wall area the links stand for; link_force (links, 3): direction of the
-    momentum; link_rest (links,): momentum per density deviation; link_cell (links,); normals (points, 3), outward.
+    slope: velocity to its derivative along the inward normal, 1/m; mean: cell values to values at the wall;
+    normals (points, 3), outward.
     """
 
-    spread: sparse.csr_array
+    slope: sparse.csr_array
     mean: sparse.csr_array
-    link_velocity: FloatArray
-    link_rest: FloatArray
-    link_cell: np.ndarray
     normals: FloatArray
 
-    def shear(self, exchange: Float32Array, density: Float32Array) -> FloatArray:
-        """Wall shear stress on the points, (n, 3), lattice units, tangential."""
-        momentum = exchange - self.link_rest * density[self.link_cell]
-        traction = self.spread @ (momentum[:, None] * self.link_velocity)
-        return np.asarray(traction - np.einsum("nd,nd->n", traction, self.normals)[:, None] * self.normals)
-
-    def pressure(self, density: Float32Array) -> FloatArray:
-        """Pressure at the points, (n,), lattice units."""
-        return np.asarray(self.mean @ density[self.link_cell]) / 3.0
+    def shear(self, velocity: Float32Array, blood: Blood) -> FloatArray:
+        """Stress of the fluid on the wall, (points, 3), Pa, tangential, from the cells' velocity (cells, 3) in m/s."""
+        slope = self.slope @ velocity
+        slope = slope - np.einsum("nd,nd->n", slope, self.normals)[:, None] * self.normals
+        rate = np.linalg.norm(slope, axis=1)
+        return np.asarray(viscosity(rate, blood.model, blood.parameters)[:, None] * slope)
 
 
 def wall_operator(domain: Domain, surface: PatchedSurface, wall: Surface) -> WallOperator:
-    """The operator for the points of `wall`, which lies on the wall of `surface`, from which the domain was made.
-
-    A link along c that meets a wall of normal n stands for the area 6 w |c.n|: the sum over all links of a plane is then its
-    true area, whatever its orientation. Momentum over area is taken at the same links, so that their scatter cancels.
-    """
-    links = domain.links(WALL_PATCH)
-    cell, direction = domain.arrays(links)
-    triangle = domain.voxels.link_triangle[links]
-    outward = face_normals(surface.surface.points, surface.surface.triangles)[triangle]
-    velocity = VELOCITIES[direction].astype(np.float64)
-    area = 6.0 * WEIGHTS[direction] * np.maximum(np.einsum("kd,kd->k", velocity, outward), 0.0)
-    area[triangle < 0] = 0.0
+    """The operator for the points of `wall`, which lies on the wall of `surface`, from which the domain was made."""
+    spacing, cells = domain.voxels.spacing, domain.voxels.points
     normals = vertex_normals(wall.points, wall.triangles)
-    weights = _gaussian(wall.points, normals, domain.cut_points(links), outward, domain.voxels.spacing)
-    total = np.maximum(weights @ area, 1e-12)
-    spread = sparse.diags_array(1.0 / total) @ weights
-    mean = spread @ sparse.diags_array(area)
-    return WallOperator(spread.tocsr(), mean.tocsr(), velocity, 2.0 * WEIGHTS[direction], cell, normals)
+    far, near = cKDTree(cells).query(wall.points, k=_CELLS, distance_upper_bound=_REACH * spacing)
+    found = np.isfinite(far)
+    near = np.where(found, near, 0)
+    used = np.unique(near[found])
+    walls = surface.surface.triangles[surface.patch == WALL_PATCH]
+    distance = np.zeros(len(cells))
+    distance[used] = distance_to_surface(surface.surface.points, walls, cells[used])
+    offset = (cells[near] - wall.points[:, None]) / spacing
+    depth = -np.einsum("nkd,nd->nk", offset, normals)
+    d = distance[near] / spacing
+    weight = np.exp(-0.5 * (far / (_WIDTH * spacing)) ** 2, where=found, out=np.zeros_like(far))
+    weight[found & ((depth < 0.0) | (np.abs(depth - d) > _OTHER_WALL))] = 0.0
+    first, second = _tangents(normals)
+    basis = np.stack(
+        [d, d**2, d * np.einsum("nkd,nd->nk", offset, first), d * np.einsum("nkd,nd->nk", offset, second)], axis=2
+    )
+    root = np.sqrt(weight)
+    fit = np.linalg.pinv(basis * root[:, :, None], rcond=_RANK)[:, 0] * root
+    total = np.maximum(weight.sum(axis=1, keepdims=True), 1e-30)
+    shape = (len(wall.points), len(cells))
+    rows = np.repeat(np.arange(shape[0]), _CELLS)
+    slope = sparse.csr_array((fit.ravel() / (1e-3 * spacing), (rows, near.ravel())), shape=shape)
+    mean = sparse.csr_array(((weight / total).ravel(), (rows, near.ravel())), shape=shape)
+    return WallOperator(slope, mean, normals)
 
 
-def _gaussian(
-    points: FloatArray, normals: FloatArray, cuts: FloatArray, outward: FloatArray, spacing: float
-) -> sparse.csr_array:
-    """Weights (points, links) of the links near each point whose wall faces the same way; the nearest link where none is."""
-    tree = cKDTree(cuts)
-    near = cKDTree(points).sparse_distance_matrix(tree, _REACH * spacing, output_type="coo_matrix")
-    row, column = near.row, near.col
-    facing = np.einsum("kd,kd->k", normals[row], outward[column]) > 0.3
-    row, column = row[facing], column[facing]
-    value = np.exp(-0.5 * (near.data[facing] / (_WIDTH * spacing)) ** 2)
-    lonely = np.setdiff1d(np.arange(len(points)), row)
-    nearest = tree.query(points[lonely])[1] if len(lonely) else np.empty(0, dtype=np.intp)
-    row, column = np.concatenate([row, lonely]), np.concatenate([column, nearest])
-    value = np.concatenate([value, np.full(len(lonely), 1e-6)])
-    return sparse.csr_array((value, (row, column)), shape=(len(points), len(cuts)))
+def _tangents(normals: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Two unit vectors (n, 3) each, at right angles to the normals and to each other."""
+    other = np.eye(3)[np.argmin(np.abs(normals), axis=1)]
+    first = np.cross(normals, other)
+    first /= np.linalg.norm(first, axis=1, keepdims=True)
+    return first, np.cross(normals, first)

@@ -50,7 +50,8 @@ def behind(voxels: Voxels, links: npt.NDArray[np.intp]) -> Behind:
 
 
 def wall_coefficients(distance: Float32Array, rear: Behind, tau: float) -> Float32Array:
-    """(n, 4) float32: shares of what left x along i, left x - c, left x backward, left x - 2c along i; they sum to 1.
+    """(n, 6) float32: shares of what left x along i, left x - c, left x backward, left x - 2c along i, which sum to 1; then
+    the shares of the velocities in x and x - c in the velocity at x + c, beyond the wall.
 
     distance (n,): of the wall from x, in units of the link. Where fewer than two cells lie behind, the second condition on the
     parabola is no slip on the wall beyond them.
@@ -67,4 +68,8 @@ def wall_coefficients(distance: Float32Array, rear: Behind, tau: float) -> Float
     b = np.where((slope > 2.0) & (rear.count == 1), 1.0 - 2.0 / np.maximum(slope, 2.0), 0.0)
     c = np.clip(1.0 - 0.5 * slope, 0.0, 1.0)
     narrow = np.stack([1.0 - b - c, b, c, np.zeros_like(q)], axis=1)
-    return np.ascontiguousarray(np.where((rear.count == 2)[:, None], wide, narrow), dtype=np.float32)
+    shares = np.where((rear.count == 2)[:, None], wide, narrow)
+    near = (q >= 0.5) | (rear.count == 0)
+    beyond_here = np.where(near, -(1.0 - q) / np.maximum(q, 0.5), 0.0)
+    beyond_behind = np.where(near, 0.0, -(1.0 - q) / (1.0 + q))
+    return np.ascontiguousarray(np.column_stack([shares, beyond_here, beyond_behind]), dtype=np.float32)
