@@ -92,7 +92,7 @@ class Memory:
 
 
 def test_resumed_run_equals_the_uninterrupted_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aneuflow.flow.solve._SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr("aneuflow.flow.problem._SAVE_EVERY_S", 0.0)
     model, boundary = tube_model(1.5, 5.0, AXIS), conditions(PULSE)
     settings = FlowSettings(resolution_mm=0.4, cycles=1, threads=1)
     memory = Memory(after=60)

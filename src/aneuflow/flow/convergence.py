@@ -25,3 +25,13 @@ def settled(history: Sequence[Sequence[float]], window: int, tolerance: float) -
     scale = np.maximum(np.abs(recent).mean(axis=0), 1e-300)
     change = float((np.ptp(recent, axis=0) / scale).max())
     return change < tolerance, change
+
+
+def checks_left(history: Sequence[Sequence[float]], window: int, tolerance: float) -> float:
+    """How many more entries `settled` will need, by the rate at which the changes have fallen over the last window."""
+    fewest = max(float(window + 1 - len(history)), 1.0)
+    now, before = settled(history, window, tolerance)[1], settled(history[:-1], window, tolerance)[1]
+    if not np.isfinite(before) or now <= tolerance:
+        return fewest
+    rate = np.log(before / now) if before > now else 0.0
+    return float(np.clip(np.log(now / tolerance) / max(rate, 1e-9), fewest, 4.0 * window))

@@ -12,10 +12,10 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from aneuflow.flow.indices import OstiumFlow, hemodynamic_measures, oscillatory_shear_index, relative_residence_time
+from aneuflow.flow.run import Run
 from aneuflow.flow.setup import Domain, Units
 from aneuflow.flow.volume import volume_field
 from aneuflow.flow.wall_shear import WallOperator, wall_operator
-from aneuflow.numerics.lattice import core
 from aneuflow.numerics.lattice.voxels import cells_inside
 from aneuflow.numerics.surface import face_areas, face_normals, vertex_areas
 from aneuflow.types import (
@@ -73,29 +73,22 @@ class Sampler:
         operator = wall_operator(domain, model.extended, wall)
         return cls(boundary, domain, wall, region, areas, operator, lumen, sac, caps, ostium)
 
-    def flow_ratio(self, samples: int) -> FloatArray:
-        """Inflow over its mean at `samples` equal steps of the cycle."""
-        waveform = self.boundary.waveform
-        if waveform is None:
-            return np.ones(samples)
-        return np.interp(np.arange(samples) / samples, waveform.phase, waveform.ratio, period=1.0)
-
     def mean_shears(self, velocity: Float32Array) -> tuple[float, ...]:
         """Mean wall shear of the wall and, where there is one, of the sac, Pa; velocity (cells, 3) in m/s."""
         magnitude = np.linalg.norm(self.operator.shear(velocity, self.boundary.blood), axis=1)
         regions = [np.ones(len(magnitude), dtype=bool), self.region == REGION_SAC]
         return tuple(float(np.average(magnitude[r], weights=self.areas[r])) for r in regions if self.areas[r].sum() > 0.0)
 
-    def sample(self, lattice: core.Lattice, units: Units, threads: int) -> dict[str, Any]:
+    def sample(self, run: Run) -> dict[str, Any]:
         """The flow of this moment in SI (flows in mL/s): arrays by the names `Averages` sums, and the history's numbers."""
-        fields = lattice.fields(threads)
+        units, fields = run.units, run.lattice.fields(run.threads)
         density, velocity = fields[0], np.ascontiguousarray(fields[1:4].T) * np.float32(units.velocity)
         pressure = density / np.float32(3.0) * np.float32(units.stress)
         shear = self.operator.shear(velocity, self.boundary.blood)
-        inlets = zip(self.boundary.inlets, lattice.inlet_flow(), strict=True)
-        outlets = zip(self.boundary.outlets, lattice.outlet_flow(), strict=True)
-        numbers = {f"inflow_{inlet.cap_id}": flow * units.flow_ml_s for inlet, flow in inlets}
-        numbers |= {f"outflow_{outlet.cap_id}": flow * units.flow_ml_s for outlet, flow in outlets}
+        inlets = zip(self.boundary.inlets, run.inflow, strict=True)
+        outlets = zip(self.boundary.outlets, run.outflow, strict=True)
+        numbers = {f"inflow_{inlet.cap_id}": float(flow) for inlet, flow in inlets}
+        numbers |= {f"outflow_{outlet.cap_id}": float(flow) for outlet, flow in outlets}
         for id, section in self.caps.items():
             numbers[f"pressure_{id}"] = float(np.average(section.interpolation @ pressure, weights=section.areas_mm2))
         if self.ostium is not None:
@@ -190,6 +183,14 @@ def solution_of(
         at_peak = averages.peak["ostium_velocity"]
         ostium = OstiumFlow(sampler.ostium.normals, sampler.ostium.areas_mm2, averages.mean("ostium_velocity"), at_peak)
     return replace(solution, measures=hemodynamic_measures(model, boundary, solution, ostium))
+
+
+def flow_ratio(boundary: BoundaryConditions, samples: int) -> FloatArray:
+    """Inflow over its mean at `samples` equal steps of the cycle."""
+    waveform = boundary.waveform
+    if waveform is None:
+        return np.ones(samples)
+    return np.interp(np.arange(samples) / samples, waveform.phase, waveform.ratio, period=1.0)
 
 
 def _wall_of(model: LumenModel) -> tuple[Surface, ByteArray]:

@@ -116,10 +116,10 @@ def _check_memory(surface: PatchedSurface, spacing_mm: float) -> None:
         )
 
 
-def build_lattice(domain: Domain, model: LumenModel, boundary: BoundaryConditions, units: Units, steady: bool) -> core.Lattice:
+def build_lattice(domain: Domain, model: LumenModel, boundary: BoundaryConditions, units: Units) -> core.Lattice:
     """The lattice at rest with its walls, inlets and outlets.
 
-    steady: inlets take their mean flow, whatever the waveform. Raises InputError where a boundary condition names no cap.
+    Raises InputError where a boundary condition names no cap.
     """
     lattice = core.Lattice(domain.voxels.neighbors)
     walls = domain.links(WALL_PATCH)
@@ -133,7 +133,7 @@ def build_lattice(domain: Domain, model: LumenModel, boundary: BoundaryCondition
             raise InputError(f"The boundary conditions name cap {id}, which the model has not; it has {sorted(caps)}.")
     for inlet in boundary.inlets:
         links = domain.links(inlet.cap_id)
-        gain = inlet_gain(domain, model.extended, caps[inlet.cap_id], inlet, boundary, units, steady)
+        gain = inlet_gain(domain, model.extended, caps[inlet.cap_id], inlet, boundary, units)
         lattice.add_inlet(*domain.arrays(links), np.ascontiguousarray(gain.T, dtype=np.float32))
     _add_outlets(lattice, domain, caps, boundary.outlets, units)
     blood = boundary.blood
@@ -158,7 +158,6 @@ def inlet_gain(
     inlet: InletCondition,
     boundary: BoundaryConditions,
     units: Units,
-    steady: bool,
 ) -> FloatArray:
     """What each link of an inlet adds to the population that comes back, (links, phases), lattice units.
 
@@ -166,7 +165,7 @@ def inlet_gain(
     flow into the lattice is exactly the one that is wanted.
     """
     links = domain.links(cap.id)
-    waveform = None if steady else boundary.waveform
+    waveform = boundary.waveform
     rim, frame = cap_rim(surface, cap)
     flat = (domain.cut_points(links) - cap.center_mm) @ frame.T
     kinematic = boundary.blood.parameters["viscosity"] / boundary.blood.density

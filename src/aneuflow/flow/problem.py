@@ -1,0 +1,95 @@
+"""What is solved, on which lattice, and what is done where the flow outruns its time step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from aneuflow.errors import MethodError
+from aneuflow.flow.checkpoint import Checkpoint, SolverState
+from aneuflow.flow.result import Averages, Sampler
+from aneuflow.flow.run import Run, Start, TooFast
+from aneuflow.flow.settings import FlowSettings
+from aneuflow.flow.setup import Domain, Units, build_domain, build_lattice
+from aneuflow.numerics.lattice.velocity_set import SOUND_SPEED
+from aneuflow.types import BoundaryConditions, LumenModel
+
+ATTEMPTS = 4
+_SAVE_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A flow to be solved on one lattice; a boundary without waveform means that it is steady."""
+
+    model: LumenModel
+    boundary: BoundaryConditions
+    settings: FlowSettings
+    threads: int
+    domain: Domain
+    sampler: Sampler
+    checkpoint: Checkpoint | None = None
+    saved: list[float] = field(default_factory=lambda: [time.monotonic()])
+
+    @classmethod
+    def of(
+        cls,
+        model: LumenModel,
+        boundary: BoundaryConditions,
+        settings: FlowSettings,
+        threads: int,
+        checkpoint: Checkpoint | None = None,
+    ) -> Problem:
+        """Raises what `build_domain` raises."""
+        domain = build_domain(model, boundary, settings.resolution_mm, threads)
+        return cls(model, boundary, settings, threads, domain, Sampler.of(model, boundary, domain), checkpoint)
+
+    def units(self, time_step_s: float) -> Units:
+        return Units(1e-3 * self.domain.voxels.spacing, time_step_s, self.boundary.blood.density)
+
+    def time_step_s(self, speed: float) -> float:
+        """With which the lattice reaches `max_mach` at `speed` m/s."""
+        return float(self.settings.max_mach * SOUND_SPEED / speed * 1e-3 * self.domain.voxels.spacing)
+
+    def begin(self, time_step_s: float, start: Start | None) -> Run:
+        """A run from `start`, or from rest."""
+        units = self.units(time_step_s)
+        run = Run(self.domain, units, build_lattice(self.domain, self.model, self.boundary, units), self.threads)
+        if start is not None:
+            run.set_to(start)
+        return run
+
+    def resumed(self, state: SolverState) -> Run:
+        run = self.begin(float(state.numbers["time_step_s"]), None)
+        run.resume(state)
+        return run
+
+    def save(self, state: Callable[[], SolverState]) -> None:
+        """Hands the state to the checkpoint once a minute."""
+        if self.checkpoint is not None and time.monotonic() - self.saved[0] > _SAVE_EVERY_S:
+            self.checkpoint.save(state())
+            self.saved[0] = time.monotonic()
+
+    def unstable(self) -> MethodError:
+        return MethodError(
+            f"The flow did not stay stable on the lattice of {self.domain.voxels.spacing:g} mm, even after its time step was "
+            f"shortened {ATTEMPTS - 1} times; set a finer --resolution."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """A run that has ended: what was averaged, and how far it has come, in the words of `FlowSolution.numerics`."""
+
+    run: Run
+    averages: Averages
+    reached: Mapping[str, Any]
+
+
+def raised(speed: float, stopped: TooFast) -> float:
+    """The speed to expect, m/s, after the flow has outrun a time step made for `speed`."""
+    return max(1.3 * speed, 1.2 * stopped.speed) if np.isfinite(stopped.speed) else 2.0 * speed

@@ -1,0 +1,79 @@
+"""The steady flow: run until it has settled."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aneuflow.flow.checkpoint import SolverState
+from aneuflow.flow.convergence import checks_left, settled
+from aneuflow.flow.problem import ATTEMPTS, Problem, Solved, raised
+from aneuflow.flow.result import Averages
+from aneuflow.flow.run import Run, Start, TooFast
+from aneuflow.types import BoundaryConditions, LumenModel, Progress
+
+CHECKS_PER_FLOW_THROUGH = 4
+_MOST_FLOW_THROUGHS = 12
+_FEWEST_PAIRS = 25
+
+
+def settle(problem: Problem, start: Start | None, state: SolverState | None, progress: Progress) -> Solved:
+    """Runs from `state`, `start` or rest until wall shear, energy and pressure loss change little in a flow-through.
+
+    Raises MethodError where the flow outruns ever shorter time steps.
+    """
+    speed = expected_speed(problem.model, problem.boundary) if start is None else start.speed
+    for _ in range(ATTEMPTS):
+        run = problem.begin(problem.time_step_s(speed), start) if state is None else problem.resumed(state)
+        try:
+            return _until_settled(problem, run, state, start is None, progress)
+        except TooFast as stopped:
+            speed, state = raised(max(speed, run.peak_m_s), stopped), None
+            if np.isfinite(stopped.speed):
+                start = run.to_start(speed)
+    raise problem.unstable()
+
+
+def _until_settled(problem: Problem, run: Run, state: SolverState | None, at_rest: bool, progress: Progress) -> Solved:
+    inflow = sum(inlet.mean_flow_ml_s for inlet in problem.boundary.inlets) / run.units.flow_ml_s
+    through = run.domain.voxels.count / inflow
+    pairs = max(_FEWEST_PAIRS, round(through / CHECKS_PER_FLOW_THROUGH / 2))
+    tolerance = 0.01 * problem.settings.convergence_percent
+    history: list[tuple[float, ...]] = []
+    if state is not None:
+        history = [tuple(row) for row in state.arrays["history"]]
+    elif at_rest:
+        run.advance(pairs // 2, ramp=(0.0, 1.0))
+    done, change = False, float("inf")
+    while not done and len(history) < CHECKS_PER_FLOW_THROUGH * _MOST_FLOW_THROUGHS:
+        run.advance(pairs)
+        history.append(_monitors(problem, run))
+        done, change = settled(history, CHECKS_PER_FLOW_THROUGH, tolerance)
+        problem.save(lambda: run.state({}, {"history": np.asarray(history)}))
+        left = checks_left(history, CHECKS_PER_FLOW_THROUGH, tolerance)
+        progress(len(history) / (len(history) + (0 if done else left)), "flow, steady")
+    averages = Averages.empty()
+    averages.add(problem.sampler.sample(run), peak=True)
+    reached = {
+        "cycles": 0,
+        "converged": done,
+        "change_percent": 100.0 * change,
+        "mass_imbalance_percent": 100.0 * abs(run.outflow.sum() / run.inflow.sum() - 1.0),
+    }
+    return Solved(run, averages, reached)
+
+
+def _monitors(problem: Problem, run: Run) -> tuple[float, ...]:
+    """Kinetic energy and pressure loss in lattice units, mean wall shear of wall and sac in Pa."""
+    fields = run.lattice.fields(run.threads)
+    energy = float((fields[1:4].astype(np.float64) ** 2).sum())
+    loss = float(np.ptp(np.percentile(fields[0], (1, 99))))
+    return energy, loss, *problem.sampler.mean_shears(fields[1:4].T * np.float32(run.units.velocity))
+
+
+def expected_speed(model: LumenModel, boundary: BoundaryConditions) -> float:
+    """Highest velocity in m/s that is to be expected: on the axis of the fastest opening at mean flow, and some more."""
+    caps = {cap.id: cap for cap in model.extended_caps}
+    total = sum(inlet.mean_flow_ml_s for inlet in boundary.inlets)
+    flows = {inlet.cap_id: inlet.mean_flow_ml_s for inlet in boundary.inlets}
+    flows |= {outlet.cap_id: total * (outlet.flow_share or 0.0) for outlet in boundary.outlets}
+    return 1.3 * max(2.0 * flow / caps[cap].area_mm2 for cap, flow in flows.items() if cap in caps)
