@@ -117,8 +117,6 @@ NB_MODULE(_core, m) {
             },
             "threads"_a)
         .def("peak_speed", &Lattice::peak_speed, "threads"_a)
-        .def("exchange",
-             [](const Lattice& self) { return give(std::vector<float>(self.exchange), {self.exchange.size()}); })
         .def("inlet_flow", [](const Lattice& self) { return self.inlet_flow; })
         .def("outlet_flow", [](const Lattice& self) { return self.outlet_flow; })
         .def_prop_rw(

@@ -69,7 +69,6 @@ void Lattice::set_walls(int count, const std::int32_t* cell, const std::int32_t*
         for (int n = 0; n < 3; ++n) walls_.along[n].push_back(static_cast<float>(kVelocity[i][n]));
         walls_.total_weight += weight(i);
     }
-    exchange.assign(count, 0.0f);
 }
 
 void Lattice::add_inlet(int links, const std::int32_t* cell, const std::int32_t* direction, int rows,
@@ -98,7 +97,7 @@ void Lattice::add_outlet(int links, const std::int32_t* cell, const std::int32_t
     outlet_sum_.push_back(0.0);
 }
 
-void Lattice::pass_walls(bool swapped, bool record) {
+void Lattice::pass_walls(bool swapped) {
     float* f = cells_.f;
     const int count = static_cast<int>(walls_.back.size());
     const float give_back = static_cast<float>(leak_rate_);
@@ -122,11 +121,10 @@ void Lattice::pass_walls(bool swapped, bool record) {
         const float shared = (w.a[k] + w.c[k]) * here + w.b[k] * quadratic(jx[x1], jy[x1], jz[x1]) +
                              w.d[k] * quadratic(jx[x2], jy[x2], jz[x2]);
         const float left = f[w.back[k]];
-        const float back = w.a[k] * left + w.b[k] * f[arrived[k]] + w.c[k] * f[returned[k]] +
-                           w.d[k] * f[arrived_2[k]] + w.weight[k] * (beyond - shared);
+        const float back = w.a[k] * left + w.b[k] * f[arrived[k]] + w.c[k] * f[returned[k]] + w.d[k] * f[arrived_2[k]] +
+                           w.weight[k] * (beyond - shared);
         gained += back - left;
         f[w.back[k]] = back - give_back * w.weight[k];
-        if (record) exchange[k] = left + back - w.weight[k] * (here + beyond);
     }
 #pragma omp atomic
     leak += gained;
@@ -180,7 +178,7 @@ double Lattice::pass_outlet(Outlet& outlet, bool swapped) {
     return flow;
 }
 
-void Lattice::pass(bool swapped, double amplitude, double phase, bool record) {
+void Lattice::pass(bool swapped, double amplitude, double phase) {
     const int outlet_count = static_cast<int>(outlets.size()), inlet_count = static_cast<int>(inlets_.size());
 #pragma omp single
     {
@@ -205,7 +203,7 @@ void Lattice::pass(bool swapped, double amplitude, double phase, bool record) {
             outlet.offset = static_cast<float>(outlet.impedance * excess);
         }
     }
-    pass_walls(swapped, record);
+    pass_walls(swapped);
 }
 
 void Lattice::run(int pairs, const double amplitude[2], const double phase[2], int threads) {
@@ -225,7 +223,7 @@ void Lattice::run(int pairs, const double amplitude[2], const double phase[2], i
             (natural ? step_.even : step_.odd)(cells_, relaxation, first, end);
 #pragma omp barrier
             const double now = amplitude[0] + (amplitude[1] - amplitude[0]) * (step + 1) / steps;
-            pass(natural, now, phase[0] + phase[1] * (step + 1), step + 1 == steps);
+            pass(natural, now, phase[0] + phase[1] * (step + 1));
         }
     }
     for (std::size_t k = 0; k < inlets_.size(); ++k) inlet_flow[k] = inlet_sum_[k] / steps;

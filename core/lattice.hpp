@@ -50,11 +50,11 @@ Step step_wide();
 // put in for the velocity beyond the wall, linear between no slip and the cell: v0 * u(x) + v1 * u(x - c_i). Shared out
 // like the rest it would leave a drag of the order of u^2 on walls oblique to the lattice.
 struct WallLinks {
-    std::vector<std::int32_t> back;      // slot (opposite i, x)
-    std::vector<std::int32_t> here;      // slot (i, x)
-    std::vector<std::int32_t> behind;    // slot (opposite i, x - c_i)
-    std::vector<std::int32_t> here_2;    // slot (i, x - c_i)
-    std::vector<std::int32_t> behind_2;  // slot (opposite i, x - 2 c_i)
+    std::vector<std::int32_t> back;                  // slot (opposite i, x)
+    std::vector<std::int32_t> here;                  // slot (i, x)
+    std::vector<std::int32_t> behind;                // slot (opposite i, x - c_i)
+    std::vector<std::int32_t> here_2;                // slot (i, x - c_i)
+    std::vector<std::int32_t> behind_2;              // slot (opposite i, x - 2 c_i)
     std::vector<std::int32_t> cell, cell_1, cell_2;  // x, x - c_i, x - 2 c_i; x itself where that is no fluid
     std::vector<float> a, b, c, d, v0, v1, weight, along[3];
     double total_weight = 0.0;
@@ -81,7 +81,8 @@ class Lattice {
   public:
     Lattice(int cells, const std::int32_t* neighbors);  // neighbors (26, cells), -1 where there is no fluid
 
-    void set_walls(int count, const std::int32_t* cell, const std::int32_t* direction, const float* coefficients);  // a, b, c, d, v0, v1 of each link
+    void set_walls(int count, const std::int32_t* cell, const std::int32_t* direction,
+                   const float* coefficients);  // a, b, c, d, v0, v1 of each link
     void add_inlet(int links, const std::int32_t* cell, const std::int32_t* direction, int rows, const float* gain);
     void add_outlet(int links, const std::int32_t* cell, const std::int32_t* direction, const float* normal,
                     float share, float density, float impedance, float integral);
@@ -98,17 +99,16 @@ class Lattice {
     std::vector<float> populations;
     Relaxation relaxation;
     std::vector<float> relaxation_table;
-    std::vector<float> exchange;      // (wall links,): momentum along c_i given to the wall in the last step
     std::vector<double> inlet_flow;   // mass into the lattice in each step, mean of the last run
     std::vector<double> outlet_flow;  // mass out of it
     std::vector<Outlet> outlets;
     double leak = 0.0;  // mass that the wall rule gained in the last step: interpolation does not conserve it
 
   private:
-    void pass(bool swapped, double amplitude, double phase, bool record);
+    void pass(bool swapped, double amplitude, double phase);
     double pass_outlet(Outlet& outlet, bool swapped);
     double pass_inlet(const Inlet& inlet, double amplitude, double phase);
-    void pass_walls(bool swapped, bool record);
+    void pass_walls(bool swapped);
     int neighbor(int direction, int cell) const;
 
     Cells cells_;
