@@ -26,7 +26,7 @@ def run_cycles(problem: Problem, start: Start | None, state: SolverState | None,
     """
     if state is not None:
         stopped_run = problem.resumed(state)
-        start = stopped_run.to_start(stopped_run.peak_m_s)
+        start = stopped_run.to_start(stopped_run.peak * stopped_run.units.velocity)
     assert start is not None
     speed = start.speed
     for _ in range(ATTEMPTS):

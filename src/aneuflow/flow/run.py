@@ -49,9 +49,9 @@ class Start:
 
 @dataclass(eq=False)
 class Run:
-    """A lattice with its units, how many steps it has done, the highest speed it saw and the flows of its last advance.
+    """A lattice with its units, how many steps it has done, its highest speed now and ever, and the flows of its last advance.
 
-    peak in lattice units; inflow (inlets,) and outflow (outlets,) in mL/s.
+    speed, peak in lattice units; inflow (inlets,) and outflow (outlets,) in mL/s.
     """
 
     domain: Domain
@@ -59,6 +59,7 @@ class Run:
     lattice: core.Lattice
     threads: int
     steps: int = 0
+    speed: float = 0.0
     peak: float = 0.0
     seconds: float = 0.0
     inflow: FloatArray = field(default_factory=lambda: np.zeros(0))
@@ -94,10 +95,6 @@ class Run:
         velocity, pressure = fields[1:4].T * self.units.velocity, fields[0] / 3.0 * self.units.stress
         return Start(self.domain.voxels.points, velocity, pressure, held, speed)
 
-    @property
-    def peak_m_s(self) -> float:
-        return self.peak * self.units.velocity
-
     def advance(self, pairs: int, ramp: tuple[float, float] = (1.0, 1.0), phase: float = 0.0, phase_step: float = 0.0) -> None:
         """Runs pairs of steps, the inflow going from ramp[0] to ramp[1] and the phase on by `phase_step` a step.
 
@@ -123,7 +120,7 @@ class Run:
         self.inflow, self.outflow = into * self.units.flow_ml_s, out * self.units.flow_ml_s
 
     def _look(self) -> None:
-        speed = self.lattice.peak_speed(self.threads)
-        if not speed < MACH_LIMIT * SOUND_SPEED:
-            raise TooFast(speed * self.units.velocity if speed < 1.0 else float("nan"))
-        self.peak = max(self.peak, speed)
+        self.speed = self.lattice.peak_speed(self.threads)
+        if not self.speed < MACH_LIMIT * SOUND_SPEED:
+            raise TooFast(self.speed * self.units.velocity if self.speed < 1.0 else float("nan"))
+        self.peak = max(self.peak, self.speed)

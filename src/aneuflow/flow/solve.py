@@ -11,7 +11,7 @@ from aneuflow.flow.checkpoint import Checkpoint
 from aneuflow.flow.problem import Problem, Solved
 from aneuflow.flow.pulsatile import RUN_IN, SAMPLES, one_cycle, run_cycles
 from aneuflow.flow.result import flow_ratio, solution_of
-from aneuflow.flow.run import Start
+from aneuflow.flow.run import Run, Start
 from aneuflow.flow.settings import FlowSettings
 from aneuflow.flow.setup import relaxation_time, thread_count
 from aneuflow.flow.steady import settle
@@ -60,20 +60,21 @@ def _start(problem: Problem, progress: Progress) -> Start | None:
     on = coarse or problem
     ratio = flow_ratio(problem.boundary, SAMPLES)
     if problem.boundary.waveform is None:
-        return None if coarse is None else _handed_on(settle(coarse, None, None, progress), 1.0)
+        return None if coarse is None else _expecting(settle(coarse, None, None, progress).run, 1.0)
     held = max(float(ratio[-RUN_IN]), 0.1)
     inlets = tuple(replace(inlet, mean_flow_ml_s=held * inlet.mean_flow_ml_s) for inlet in problem.boundary.inlets)
     still = replace(on, boundary=replace(problem.boundary, waveform=None, inlets=inlets), checkpoint=None)
     steady = settle(still, None, None, lambda f, m: progress(0.4 * f, m))
-    start = _handed_on(steady, float(ratio.max()) / held)
+    start = _expecting(steady.run, float(ratio.max()) / held)
     if coarse is None:
         return start
     run = one_cycle(coarse, start, lambda f, m: progress(0.4 + 0.6 * f, m))
-    return run.to_start(1.1 * run.peak_m_s)
+    return run.to_start(run.peak * run.units.velocity)
 
 
-def _handed_on(solved: Solved, swing: float) -> Start:
-    return solved.run.to_start(1.1 * swing * solved.run.peak_m_s)
+def _expecting(run: Run, swing: float) -> Start:
+    """The end of a steady run as a start for a flow up to `swing` times as fast."""
+    return run.to_start(swing * run.speed * run.units.velocity)
 
 
 def _coarse(problem: Problem) -> Problem | None:

@@ -14,6 +14,8 @@ from aneuflow.types import BoundaryConditions, LumenModel, Progress
 CHECKS_PER_FLOW_THROUGH = 4
 _MOST_FLOW_THROUGHS = 12
 _FEWEST_PAIRS = 25
+# A slow sac has still some three times the change of the last flow-through before it.
+_PART_OF_TOLERANCE = 0.25
 
 
 def settle(problem: Problem, start: Start | None, state: SolverState | None, progress: Progress) -> Solved:
@@ -27,7 +29,7 @@ def settle(problem: Problem, start: Start | None, state: SolverState | None, pro
         try:
             return _until_settled(problem, run, state, start is None, progress)
         except TooFast as stopped:
-            speed, state = raised(max(speed, run.peak_m_s), stopped), None
+            speed, state = raised(max(speed, run.peak * run.units.velocity), stopped), None
             if np.isfinite(stopped.speed):
                 start = run.to_start(speed)
     raise problem.unstable()
@@ -37,7 +39,7 @@ def _until_settled(problem: Problem, run: Run, state: SolverState | None, at_res
     inflow = sum(inlet.mean_flow_ml_s for inlet in problem.boundary.inlets) / run.units.flow_ml_s
     through = run.domain.voxels.count / inflow
     pairs = max(_FEWEST_PAIRS, round(through / CHECKS_PER_FLOW_THROUGH / 2))
-    tolerance = 0.01 * problem.settings.convergence_percent
+    tolerance = 0.01 * problem.settings.convergence_percent * _PART_OF_TOLERANCE
     history: list[tuple[float, ...]] = []
     if state is not None:
         history = [tuple(row) for row in state.arrays["history"]]
