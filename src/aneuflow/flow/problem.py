@@ -68,6 +68,11 @@ class Problem:
         run.resume(state)
         return run
 
+    def lumen_speed(self, run: Run) -> float:
+        """Highest speed in the lumen, m/s; outlets of a coarse lattice have single cells that are much too fast."""
+        velocity = run.lattice.fields(run.threads)[1:4, self.sampler.lumen]
+        return float(np.sqrt(np.einsum("dn,dn->n", velocity, velocity).max())) * run.units.velocity
+
     def save(self, state: Callable[[], SolverState]) -> None:
         """Hands the state to the checkpoint once a minute."""
         if self.checkpoint is not None and time.monotonic() - self.saved[0] > _SAVE_EVERY_S:

@@ -39,17 +39,18 @@ def run_cycles(problem: Problem, start: Start | None, state: SolverState | None,
     raise problem.unstable()
 
 
-def one_cycle(problem: Problem, start: Start, progress: Progress) -> Run:
-    """A cycle from the phase -RUN_IN / SAMPLES to the next such, without looking at it: a start for a finer lattice."""
+def one_cycle(problem: Problem, start: Start, progress: Progress) -> Start:
+    """A cycle from the phase -RUN_IN / SAMPLES to the next such, with nothing read off it: a start for a finer lattice."""
     speed = start.speed
     for _ in range(ATTEMPTS):
-        pairs = _pairs(problem, speed)
+        pairs, highest = _pairs(problem, speed), 0.0
         run = _begin(problem, pairs, start)
         try:
             for sample in range(-RUN_IN, SAMPLES - RUN_IN):
                 _advance(run, pairs, sample)
+                highest = max(highest, problem.lumen_speed(run))
                 progress((sample + RUN_IN + 1) / SAMPLES, "flow, coarse cycle")
-            return run
+            return run.to_start(highest)
         except TooFast as stopped:
             speed = raised(speed, stopped)
     raise problem.unstable()

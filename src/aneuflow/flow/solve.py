@@ -11,10 +11,10 @@ from aneuflow.flow.checkpoint import Checkpoint
 from aneuflow.flow.problem import Problem, Solved
 from aneuflow.flow.pulsatile import RUN_IN, SAMPLES, one_cycle, run_cycles
 from aneuflow.flow.result import flow_ratio, solution_of
-from aneuflow.flow.run import Run, Start
+from aneuflow.flow.run import Start
 from aneuflow.flow.settings import FlowSettings
 from aneuflow.flow.setup import relaxation_time, thread_count
-from aneuflow.flow.steady import settle
+from aneuflow.flow.steady import opening_speed, settle
 from aneuflow.numerics.lattice.velocity_set import SOUND_SPEED
 from aneuflow.types import BoundaryConditions, FlowSolution, LumenModel, Note, Progress, no_progress
 
@@ -58,23 +58,20 @@ def _start(problem: Problem, progress: Progress) -> Start | None:
     """
     coarse = _coarse(problem)
     on = coarse or problem
-    ratio = flow_ratio(problem.boundary, SAMPLES)
     if problem.boundary.waveform is None:
-        return None if coarse is None else _expecting(settle(coarse, None, None, progress).run, 1.0)
+        return None if coarse is None else _settled(coarse, progress)
+    ratio = flow_ratio(problem.boundary, SAMPLES)
     held = max(float(ratio[-RUN_IN]), 0.1)
     inlets = tuple(replace(inlet, mean_flow_ml_s=held * inlet.mean_flow_ml_s) for inlet in problem.boundary.inlets)
     still = replace(on, boundary=replace(problem.boundary, waveform=None, inlets=inlets), checkpoint=None)
-    steady = settle(still, None, None, lambda f, m: progress(0.4 * f, m))
-    start = _expecting(steady.run, float(ratio.max()) / held)
-    if coarse is None:
-        return start
-    run = one_cycle(coarse, start, lambda f, m: progress(0.4 + 0.6 * f, m))
-    return run.to_start(run.peak * run.units.velocity)
+    start = _settled(still, lambda f, m: progress(0.4 * f, m))
+    start = replace(start, speed=start.speed * float(ratio.max()) / held)
+    return start if coarse is None else one_cycle(coarse, start, lambda f, m: progress(0.4 + 0.6 * f, m))
 
 
-def _expecting(run: Run, swing: float) -> Start:
-    """The end of a steady run as a start for a flow up to `swing` times as fast."""
-    return run.to_start(swing * run.speed * run.units.velocity)
+def _settled(problem: Problem, progress: Progress) -> Start:
+    run = settle(problem, None, None, progress).run
+    return run.to_start(max(problem.lumen_speed(run), opening_speed(problem.model, problem.boundary)))
 
 
 def _coarse(problem: Problem) -> Problem | None:

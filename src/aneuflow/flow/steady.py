@@ -14,6 +14,7 @@ from aneuflow.types import BoundaryConditions, LumenModel, Progress
 CHECKS_PER_FLOW_THROUGH = 4
 _MOST_FLOW_THROUGHS = 12
 _FEWEST_PAIRS = 25
+_INSIDE = 1.3  # of the highest speed in the lumen over that in its openings, as a first guess
 # A slow sac has still some three times the change of the last flow-through before it.
 _PART_OF_TOLERANCE = 0.25
 
@@ -23,7 +24,7 @@ def settle(problem: Problem, start: Start | None, state: SolverState | None, pro
 
     Raises MethodError where the flow outruns ever shorter time steps.
     """
-    speed = expected_speed(problem.model, problem.boundary) if start is None else start.speed
+    speed = _INSIDE * opening_speed(problem.model, problem.boundary) if start is None else start.speed
     for _ in range(ATTEMPTS):
         run = problem.begin(problem.time_step_s(speed), start) if state is None else problem.resumed(state)
         try:
@@ -72,10 +73,10 @@ def _monitors(problem: Problem, run: Run) -> tuple[float, ...]:
     return energy, loss, *problem.sampler.mean_shears(fields[1:4].T * np.float32(run.units.velocity))
 
 
-def expected_speed(model: LumenModel, boundary: BoundaryConditions) -> float:
-    """Highest velocity in m/s that is to be expected: on the axis of the fastest opening at mean flow, and some more."""
+def opening_speed(model: LumenModel, boundary: BoundaryConditions) -> float:
+    """Highest velocity in the openings, m/s, at mean flow: twice their mean, as on the axis of a tube."""
     caps = {cap.id: cap for cap in model.extended_caps}
     total = sum(inlet.mean_flow_ml_s for inlet in boundary.inlets)
     flows = {inlet.cap_id: inlet.mean_flow_ml_s for inlet in boundary.inlets}
     flows |= {outlet.cap_id: total * (outlet.flow_share or 0.0) for outlet in boundary.outlets}
-    return 1.3 * max(2.0 * flow / caps[cap].area_mm2 for cap, flow in flows.items() if cap in caps)
+    return max(2.0 * flow / caps[cap].area_mm2 for cap, flow in flows.items() if cap in caps)
