@@ -17,6 +17,7 @@ SAMPLES = 100  # of a cycle
 # Where the first cycle is started from, in samples before its beginning: a steady flow, or that of a coarser lattice, forgets
 # in this time what the finer one would not have had. Diastole, where waveforms begin and end, changes little.
 RUN_IN = 20
+_FIRST_CYCLE = 0.85  # its part of the work shown as done; what is left stands for the chance of further ones
 
 
 def run_cycles(problem: Problem, start: Start | None, state: SolverState | None, progress: Progress) -> Solved:
@@ -113,10 +114,13 @@ def _until_periodic(problem: Problem, run: Run, pairs: int, state: SolverState |
     return Solved(run, cycles.averages, reached)
 
 
-def _fraction(samples: int) -> float:
-    """Of the work, after so many samples of the first cycle: most flows need one cycle, each further one half the rest."""
-    whole, part = divmod(max(samples, 0) / SAMPLES, 1.0)
-    return float(1.0 - 0.5**whole * (1.0 - 0.5 * part))
+def _fraction(ended: int) -> float:
+    """Of the work, after the sample `ended`: most flows need one cycle; a further one takes the same part of what is left."""
+    run_in = RUN_IN / (RUN_IN + SAMPLES) * _FIRST_CYCLE
+    if ended <= 0:
+        return run_in * (1.0 + ended / RUN_IN)
+    whole, part = divmod(ended / SAMPLES, 1.0)
+    return float(1.0 - (1.0 - run_in) * (1.0 - _FIRST_CYCLE) ** whole * (1.0 - _FIRST_CYCLE * part))
 
 
 def _pairs(problem: Problem, speed: float) -> int:

@@ -22,6 +22,7 @@ _FEW_CELLS = 7.0
 _IMBALANCE_PERCENT = 0.5
 _COARSEST_CELLS = 3.0  # across the narrowest opening, for the start on a coarser lattice to be worth it
 _START_SHARE = 0.1  # of the work
+_LEAST_FLOW = 0.05  # of the waveform's highest, for a steady start: with less it would take long to settle
 
 
 def simulate(
@@ -37,6 +38,7 @@ def simulate(
     ResourceError where memory does not suffice, MethodError where the flow stays unstable at ever shorter time steps.
     """
     began = time.monotonic()
+    progress = _rising(progress)
     progress(0.0, "flow, lattice")
     if settings.steady:
         boundary = replace(boundary, waveform=None)
@@ -51,22 +53,44 @@ def simulate(
     return replace(solution, notes=_notes(model, numerics))
 
 
+def _rising(progress: Progress) -> Progress:
+    """The same, never going back: what is left of a run is an estimate, and a step may have to be shortened."""
+    highest = 0.0
+
+    def report(fraction: float, message: str) -> None:
+        nonlocal highest
+        highest = max(highest, fraction)
+        progress(highest, message)
+
+    return report
+
+
 def _start(problem: Problem, progress: Progress) -> Start | None:
     """A flow near the one that is sought, from a lattice of half the resolution at a sixteenth of the cost.
 
-    Where that is too coarse for the openings: rest for a steady flow, a steady flow for a pulsatile one.
+    Where that is too coarse: rest for a steady flow, a steady flow for a pulsatile one.
     """
+    steady = problem.boundary.waveform is None
     coarse = _coarse(problem)
-    on = coarse or problem
-    if problem.boundary.waveform is None:
-        return None if coarse is None else _settled(coarse, progress)
+    if coarse is not None:
+        try:
+            if steady:
+                return _settled(coarse, progress)
+            still = _still_start(coarse, lambda f, m: progress(0.4 * f, m))
+            return one_cycle(coarse, still, lambda f, m: progress(0.4 + 0.6 * f, m))
+        except MethodError:  # unstable on the coarse lattice, which says nothing about the fine one
+            pass
+    return None if steady else _still_start(problem, progress)
+
+
+def _still_start(problem: Problem, progress: Progress) -> Start:
+    """The steady flow at the phase at which pulsatile runs begin; `speed` is that expected at the peak of the waveform."""
     ratio = flow_ratio(problem.boundary, SAMPLES)
-    held = max(float(ratio[-RUN_IN]), 0.1)
+    held = max(float(ratio[-RUN_IN]), _LEAST_FLOW * float(ratio.max()))
     inlets = tuple(replace(inlet, mean_flow_ml_s=held * inlet.mean_flow_ml_s) for inlet in problem.boundary.inlets)
-    still = replace(on, boundary=replace(problem.boundary, waveform=None, inlets=inlets), checkpoint=None)
-    start = _settled(still, lambda f, m: progress(0.4 * f, m))
-    start = replace(start, speed=start.speed * float(ratio.max()) / held)
-    return start if coarse is None else one_cycle(coarse, start, lambda f, m: progress(0.4 + 0.6 * f, m))
+    still = replace(problem, boundary=replace(problem.boundary, waveform=None, inlets=inlets), checkpoint=None)
+    start = _settled(still, progress)
+    return replace(start, speed=start.speed * float(ratio.max()) / held)
 
 
 def _settled(problem: Problem, progress: Progress) -> Start:

@@ -1,0 +1,145 @@
+"""What may go wrong while a flow is solved: a step too long, a divergence, an interruption, blood that flows back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from aneuflow.errors import MethodError, ResourceError
+from aneuflow.flow.checkpoint import SolverState
+from aneuflow.flow.problem import Problem
+from aneuflow.flow.run import MACH_LIMIT, Run, TooFast
+from aneuflow.flow.settings import FlowSettings
+from aneuflow.flow.solve import simulate
+from aneuflow.types import BoundaryConditions, InletCondition, OutletCondition, Waveform
+from tests.flow.trees import BLOOD, sine
+from tests.flow.tubes import INLET, OUTLET, tube_model
+
+COARSE = FlowSettings(resolution_mm=0.4, threads=1, cycles=2)
+STEADY = COARSE.model_copy(update={"steady": True})
+AXIS = np.array([1.0, 2.0, 3.0])
+FLOW_ML_S = 0.8
+
+
+def conditions(waveform: Waveform | None = None) -> BoundaryConditions:
+    inlet = InletCondition(INLET, FLOW_ML_S, "womersley")
+    return BoundaryConditions((inlet,), (OutletCondition(OUTLET, "pressure", pressure=0.0),), BLOOD, waveform)
+
+
+def problem() -> Problem:
+    return Problem.of(tube_model(1.5, 6.0, AXIS), conditions(), STEADY, 1)
+
+
+def test_a_speed_guessed_too_low_is_put_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tube_model(1.5, 6.0, AXIS)
+    expected = simulate(model, conditions(), STEADY)
+    monkeypatch.setattr("aneuflow.flow.steady._INSIDE", 0.4)
+    corrected = simulate(model, conditions(), STEADY)
+    assert corrected.numerics["mach_peak"] < MACH_LIMIT
+    assert corrected.wall_fields["TAWSS"].mean() == pytest.approx(expected.wall_fields["TAWSS"].mean(), rel=0.02)
+
+
+def test_a_pulsatile_speed_guessed_too_low_is_put_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tube_model(1.5, 6.0, AXIS)
+    monkeypatch.setattr("aneuflow.flow.problem.Problem.lumen_speed", lambda self, run: 0.05)
+    monkeypatch.setattr("aneuflow.flow.solve.opening_speed", lambda model, boundary: 0.05)
+    result = simulate(model, conditions(sine(0.2, 0.5)), COARSE)
+    assert result.numerics["converged"]
+    assert result.numerics["mach_peak"] < MACH_LIMIT
+
+
+def test_a_flow_that_never_fits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aneuflow.flow.run.MACH_LIMIT", 1e-3)
+    with pytest.raises(MethodError, match=r"0\.4 mm.*--resolution"):
+        simulate(tube_model(1.5, 6.0, AXIS), conditions(), STEADY)
+
+
+@pytest.mark.parametrize("harm", [np.nan, np.inf, 1e6])
+def test_a_divergence_is_noticed_within_a_hundred_steps(harm: float) -> None:
+    case = problem()
+    run = case.begin(case.time_step_s(0.5), None)
+    run.advance(100)
+    populations = run.lattice.populations
+    populations[3, run.domain.voxels.count // 2] = harm
+    run.lattice.populations = populations
+    with pytest.raises(TooFast) as caught:
+        run.advance(10_000)
+    assert np.isnan(caught.value.speed)
+    assert run.steps <= 200 + 100
+
+
+class Interrupted(Exception):
+    """Stands for a user who stops the run."""
+
+
+class Memory:
+    """A checkpoint in memory."""
+
+    def __init__(self) -> None:
+        self.state: SolverState | None = None
+
+    def load(self) -> SolverState | None:
+        return self.state
+
+    def save(self, state: SolverState) -> None:
+        self.state = state
+
+
+@pytest.mark.parametrize("waveform", [None, sine(0.1, 0.4)])
+def test_an_interrupted_run_goes_on_and_ends_alike(monkeypatch: pytest.MonkeyPatch, waveform: Waveform | None) -> None:
+    monkeypatch.setattr("aneuflow.flow.problem._SAVE_EVERY_S", 0.0)
+    model, memory = tube_model(1.5, 5.0, AXIS), Memory()
+    whole = simulate(model, conditions(waveform), COARSE)
+
+    def stop_midway(fraction: float, message: str) -> None:
+        if fraction > 0.4 and memory.state is not None:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        simulate(model, conditions(waveform), COARSE, stop_midway, memory)
+    resumed = simulate(model, conditions(waveform), COARSE, checkpoint=memory)
+    assert resumed.numerics["steps"] == whole.numerics["steps"]
+    for name, values in whole.wall_fields.items():
+        np.testing.assert_allclose(resumed.wall_fields[name], values, rtol=1e-5, atol=1e-7)
+
+
+def test_a_resumed_run_can_still_shorten_its_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aneuflow.flow.problem._SAVE_EVERY_S", 0.0)
+    model, memory, boundary = tube_model(1.5, 5.0, AXIS), Memory(), conditions(sine(0.1, 0.4))
+    whole = simulate(model, boundary, COARSE, checkpoint=memory)
+    look, looks = Run._look, []
+
+    def too_fast_at_first(run: Run) -> None:
+        looks.append(run.steps)
+        if len(looks) == 1:
+            raise TooFast(2.0 * run.peak * run.units.velocity)
+        look(run)
+
+    monkeypatch.setattr(Run, "_look", too_fast_at_first)
+    resumed = simulate(model, boundary, COARSE, checkpoint=memory)
+    assert resumed.numerics["time_step_s"] < 0.6 * whole.numerics["time_step_s"]
+    np.testing.assert_allclose(resumed.wall_fields["TAWSS"].mean(), whole.wall_fields["TAWSS"].mean(), rtol=0.03)
+
+
+def test_flow_that_reverses_stays_stable_and_in_balance() -> None:
+    result = simulate(tube_model(1.5, 6.0, AXIS), conditions(sine(0.2, 2.0)), COARSE)
+    inflow, outflow = result.history[f"inflow_{INLET}"], result.history[f"outflow_{OUTLET}"]
+    assert inflow.min() < -0.9 * FLOW_ML_S
+    np.testing.assert_allclose(outflow, inflow, atol=0.02 * FLOW_ML_S)
+    assert result.numerics["converged"]
+    assert result.wall_fields["OSI"].max() > 0.1
+
+
+@pytest.mark.parametrize("waveform", [None, sine(0.2, 0.5)])
+def test_progress_never_goes_back_and_ends_at_one(waveform: Waveform | None) -> None:
+    fractions: list[float] = []
+    simulate(tube_model(1.5, 5.0, AXIS), conditions(waveform), COARSE, lambda fraction, message: fractions.append(fraction))
+    assert fractions[0] == 0.0
+    assert fractions[-1] == 1.0
+    assert (np.diff(fractions) >= 0.0).all()
+
+
+def test_a_lattice_larger_than_the_machine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sysconf", lambda name: 1 if name == "SC_PAGE_SIZE" else 100_000)
+    with pytest.raises(ResourceError, match=r"million cells.*--resolution"):
+        simulate(tube_model(1.5, 6.0, AXIS), conditions(), STEADY)
