@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from aneuflow.types import Cap, LumenModel, PatchedSurface, Surface
@@ -37,13 +39,16 @@ def tube(radius_mm: float, length_mm: float, axis: np.ndarray, around: int = 120
     return PatchedSurface(Surface(points, triangles), patch, np.zeros(len(points), np.uint8))
 
 
-def tube_model(radius_mm: float, length_mm: float, axis: np.ndarray) -> LumenModel:
-    """A tube as lumen model without extensions and without aneurysm."""
-    surface = tube(radius_mm, length_mm, axis)
+def tube_model(radius_mm: float, length_mm: float, axis: np.ndarray, extension_mm: float = 0.0) -> LumenModel:
+    """A tube from the origin as lumen model without aneurysm, with flow extensions of that length at both ends."""
     w = frame_along(axis)[2]
+    lumen, extended = tube(radius_mm, length_mm, axis), tube(radius_mm, length_mm + 2 * extension_mm, axis)
+    moved = Surface(extended.surface.points - extension_mm * w, extended.surface.triangles)
+    caps, extended_caps = _ends(radius_mm, 0.0, length_mm, w), _ends(radius_mm, -extension_mm, length_mm + extension_mm, w)
+    return LumenModel(lumen, caps, (), None, replace(extended, surface=moved), extended_caps)
+
+
+def _ends(radius_mm: float, start_mm: float, stop_mm: float, w: np.ndarray) -> tuple[Cap, Cap]:
     area = np.pi * radius_mm**2
-    caps = (
-        Cap(INLET, "inlet", np.zeros(3), -w, area, radius_mm),
-        Cap(OUTLET, "outlet", length_mm * w, w, area, radius_mm),
-    )
-    return LumenModel(surface, caps, (), None, surface, caps)
+    inlet = Cap(INLET, "inlet", start_mm * w, -w, area, radius_mm)
+    return inlet, Cap(OUTLET, "outlet", stop_mm * w, w, area, radius_mm)

@@ -20,6 +20,7 @@ from aneuflow.types import BoundaryConditions, LumenModel
 
 ATTEMPTS = 4
 _SAVE_EVERY_S = 60.0
+_CELLS_A_THREAD = 5000  # with fewer, threads wait for each other rather than work
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,7 @@ class Problem:
     ) -> Problem:
         """Raises what `build_domain` raises."""
         domain = build_domain(model, boundary, settings.resolution_mm, threads)
+        threads = min(threads, max(1, domain.voxels.count // _CELLS_A_THREAD))
         return cls(model, boundary, settings, threads, domain, Sampler.of(model, boundary, domain), checkpoint)
 
     def units(self, time_step_s: float) -> Units:
