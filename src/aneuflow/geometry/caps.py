@@ -7,13 +7,21 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csgraph
+from scipy.spatial import cKDTree
 
 from aneuflow.errors import InputError, MethodError
+from aneuflow.geometry.tree import Tip
 from aneuflow.numerics import surface as sf
+from aneuflow.numerics.centerline import arc_length
 from aneuflow.types import WALL_PATCH, Cap, FloatArray, IntArray, PatchedSurface, Surface
 
 # The largest annotated segments measure 33 mm, regions of a circle of Willis 36 mm and more.
 _TREE_BOX_MM = 35.0
+# Of a tube's end: what is cut away at least, in radii; how round its section is (1 for a circle), asked for and in need; its
+# area over the tube's.
+_ROUNDED_RADII, _ROUND, _FULL, _WIDEST_SECTION, _SWELLING = 0.35, (0.7, 0.45), 0.85, 2.0, 1.2
+# Inlets of a tree against its widest downward end, and where the basilar artery lies against the carotids.
+_WIDE, _BASILAR, _CAROTIDS_APART_MM, _BASILAR_BEHIND_MM = 0.5, 0.3, 12.0, 5.0
 _FLAT_ANGLE, _AROUND_ANGLE = np.radians(25.0), np.radians(60.0)
 
 
@@ -115,44 +123,13 @@ def _sharp_share(triangles: IntArray, normals: FloatArray, patch: Any) -> float:
     return float(np.mean((normals[rim[:, 0]] * normals[rim[:, 1]]).sum(axis=1) < np.cos(np.radians(40)))) if len(rim) else 0.0
 
 
-def tube_tips(surface: Surface, avoid: Any = None) -> list[End]:
-    """The rounded ends of tubes of a closed surface, farthest apart first; places where `avoid` (n,) holds are left out.
+def is_tube_end(surface: Surface, graph: Any, tip: int) -> bool:
+    """Whether the closed surface ends in a tube at this point: going away from it the girth stays for one and a half diameters.
 
-    A tip is a local maximum of the distance along the surface whose girth, going away from it, stays that of a tube for
-    one and a half diameters. A dome is none: its girth falls toward the neck.
+    A dome is none: its girth falls toward the neck. The girth at distance c is the area between c and c + h over h.
     """
     points, triangles = surface.points, surface.triangles
-    graph = sf.edge_graph(points, triangles)
-    far = int(np.argmax(_reach(graph, [0])))
-    distance = _reach(graph, [far])
-    candidates = [far, *_local_maxima(graph, distance)]
-    ends: list[End] = []
-    for tip in candidates:
-        if avoid is not None and avoid[tip]:
-            continue
-        end = _tube_end(surface, graph, tip)
-        if end is not None and not any(np.linalg.norm(points[end.seeds[0]] - points[e.seeds[0]]) < end.radius_mm for e in ends):
-            ends.append(end)
-    return ends
-
-
-def _reach(graph: Any, sources: list[int], limit: float = np.inf) -> FloatArray:
-    return np.asarray(csgraph.dijkstra(graph, directed=False, indices=sources, min_only=True, limit=limit))
-
-
-def _local_maxima(graph: Any, distance: FloatArray) -> list[int]:
-    order = np.argsort(-np.where(np.isfinite(distance), distance, -1))
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    start, neighbor = graph.indptr, graph.indices
-    least = np.minimum.reduceat(rank[neighbor], start[:-1]) if len(neighbor) else rank
-    return [int(k) for k in order if least[k] > rank[k]]
-
-
-def _tube_end(surface: Surface, graph: Any, tip: int) -> End | None:
-    """The end at this tip if it is one; the girth at distance c is the area between c and c + h over h."""
-    points, triangles = surface.points, surface.triangles
-    distance = _reach(graph, [tip], limit=25.0)
+    distance = np.asarray(csgraph.dijkstra(graph, directed=False, indices=tip, limit=25.0))
     areas, middle = sf.face_areas(points, triangles), distance[triangles].mean(axis=1)
     step = 0.4
     edges = np.arange(0.0, 24.0, step)
@@ -161,42 +138,135 @@ def _tube_end(surface: Surface, graph: Any, tip: int) -> End | None:
     round_end = girth < 4 * (edges[:-1] + step / 2)
     reached = np.flatnonzero(round_end[:-1] & round_end[1:] & (edges[:-2] >= step))
     if not len(reached):
-        return None
+        return False
     first = int(reached[0])
     radius = float(np.median(girth[first : first + 3]) / (2 * np.pi))
     low, high = 1.6 * radius, 4.6 * radius
     window = girth[(edges[:-1] >= low) & (edges[:-1] < high)]
     if len(window) < 2 or radius < 0.25 or radius > 5 or window.max() > 1.45 * window.min():
-        return None
+        return False
     band = (middle >= low) & (middle < high)
-    if sf.face_components(triangles[band]).max() > 0:
-        return None
-    toward = points[tip] - points[triangles[band].ravel()].mean(axis=0)
-    axis = _tube_axis(sf.face_vectors(points, triangles[band]), toward / np.linalg.norm(toward))
-    return End(np.array([tip]), (axis, toward / np.linalg.norm(toward)), radius)
+    return int(sf.face_components(triangles[band]).max()) == 0
 
 
-def cut_ends(surface: Surface, ends: list[End], margin_radii: float = 0.0) -> tuple[Surface, int]:
-    """The surface with each end cut back to a plane that leaves its seeds `margin_radii` radii outside; and how many failed.
+def cut_ends(surface: Surface, ends: list[End]) -> tuple[Surface, int]:
+    """The surface with each end cut back to a plane that leaves its seeds outside; and how many failed.
 
     An end that no plane parts from the rest by one ring of the wall is left as it is.
     """
-    points = surface.points
-    graph = sf.edge_graph(points, surface.triangles)
-    edge = float(np.median(graph.data))
-    field, failed = np.full(len(points), -1.0), 0
+    graph = sf.edge_graph(surface.points, surface.triangles)
+    margin = 0.2 * float(np.median(graph.data))
+    cuts = [_best_cut(surface, graph, end, margin) for end in ends]
+    found = [cut for cut in cuts if cut is not None]
+    return _cut_off(surface, graph, found), len(cuts) - len(found)
+
+
+def cut_tips(surface: Surface, ends: tuple[tuple[Tip, ...], ...], doubtful: tuple[Tip, ...] = ()) -> tuple[Surface, int]:
+    """The surface cut open at its ends, each at the first of its tips where that can be done; and at how many it could not.
+
+    Of the doubtful tips those count where the surface ends in a tube, or if that leaves no vessel, those that do not swell.
+
+    The cut is made as near to the tip as the section is that of a round tube: ends of label maps are rounded, and
+    ragged where the image's border cuts a vessel along its length.
+    """
+    graph = sf.edge_graph(surface.points, surface.triangles)
+    places = cKDTree(surface.points)
+    tubes = [tip for tip in doubtful if is_tube_end(surface, graph, int(places.query(_apex(tip))[1]))]
+    if len(ends) + len(tubes) < 2:
+        # Short segments have no tube to show; a dome is at least wider than its neck.
+        tubes = [tip for tip in doubtful if tip.radius_mm[0] < _SWELLING * tip.radius_mm[-1]]
+    ends += tuple((tip,) for tip in tubes)
+    # A vessel lost on the way from voxels to the surface has no end to cut.
+    ends = tuple(end for end in ends if places.query(end[0].points_mm[0])[0] < 3 * end[0].radius_mm[0])
+    cuts = []
     for end in ends:
-        cut = _best_cut(surface, graph, end, margin_radii * end.radius_mm + 0.2 * edge)
-        if cut is None:
-            failed += 1
-            continue
-        beyond, height = cut
+        tries = (_tip_cut(surface, graph, places, tip, least) for least in _ROUND for tip in end)
+        cuts.append(next((cut for cut in tries if cut is not None), None))
+    found = [cut for cut in cuts if cut is not None]
+    return _cut_off(surface, graph, found), len(cuts) - len(found)
+
+
+def _apex(tip: Tip) -> FloatArray:
+    """Where the axis, led on beyond the tip by its radius, meets the surface."""
+    outward = tip.points_mm[0] - tip.points_mm[min(len(tip.points_mm) - 1, 4)]
+    return np.asarray(tip.points_mm[0] + tip.radius_mm[0] * outward / max(float(np.linalg.norm(outward)), 1e-12))
+
+
+def _cut_off(surface: Surface, graph: Any, cuts: list[tuple[np.ndarray, FloatArray]]) -> Surface:
+    """The surface without the points of each cut, split where the heights over the plane are zero."""
+    field = np.full(len(surface.points), -1.0)
+    for beyond, height in cuts:
         ring = np.unique(graph[beyond].indices)
         ring = ring[(height[ring] <= 0) & (field[ring] <= 0)]
         field[ring] = np.maximum(height[ring], np.where(field[ring] == -1.0, -np.inf, field[ring]))
         field[beyond] = height[beyond]
-    split = sf.split_by_field(points, surface.triangles, field)
-    return Surface(*sf.compact(split.points, split.triangles[split.below])[:2]), failed
+    split = sf.split_by_field(surface.points, surface.triangles, field)
+    return Surface(*sf.compact(split.points, split.triangles[split.below])[:2])
+
+
+def _tip_cut(surface: Surface, graph: Any, places: cKDTree, tip: Tip, roundness: float) -> tuple[np.ndarray, FloatArray] | None:
+    length = arc_length(tip.points_mm)
+    # The skeleton stops short of the end by up to a radius, so the first cuts are tried beyond it.
+    for way in np.concatenate([[-0.5, 0.0, _ROUNDED_RADII], np.arange(0.75, 8.0, 0.5)]) * tip.radius_mm[0]:
+        if way > length[-1]:
+            return None
+        if tip.at_border and way < _ROUNDED_RADII * tip.radius_mm[0]:
+            continue
+        k = int(np.searchsorted(length, max(way, 0.0)))
+        radius = float(np.median(tip.radius_mm[k : k + 5]))
+        span = np.abs(length - max(way, 0.0)) <= 1.5 * radius
+        outward = tip.points_mm[span][0] - tip.points_mm[span][-1]
+        if not outward.any():
+            continue
+        outward = outward / np.linalg.norm(outward)
+        reach = abs(way) + 4 * radius
+        near = np.array(places.query_ball_point(tip.points_mm[k], reach), dtype=np.int64)
+        if not tip.at_border:
+            outward = _wall_axis(surface, near, tip.points_mm[k], radius, outward)
+        height = (surface.points - tip.points_mm[k]) @ outward + min(way, 0.0)
+        outside = near[height[near] > 0]
+        if len(outside) < 3:
+            continue
+        label = csgraph.connected_components(graph[outside][:, outside], directed=False)[1]
+        first = int(np.argmin(np.linalg.norm(surface.points[outside] - tip.points_mm[0], axis=1)))
+        beyond = outside[label == label[first]]
+        within = np.linalg.norm(surface.points[beyond] - tip.points_mm[k], axis=1).max() < 0.95 * reach
+        least = _FULL if way < _ROUNDED_RADII * tip.radius_mm[0] else 0.0
+        if within and _is_round_section(surface, beyond, height, (least, radius), roundness):
+            return beyond, height
+    return None
+
+
+def _wall_axis(surface: Surface, near: np.ndarray, place: FloatArray, radius: float, outward: FloatArray) -> FloatArray:
+    """The axis of the tube's wall up to two radii behind the place; the skeleton's own direction wavers by voxels."""
+    behind = -(surface.points[near] - place) @ outward
+    aside = np.linalg.norm(surface.points[near] - place + behind[:, None] * outward, axis=1)
+    chosen = np.zeros(len(surface.points), dtype=bool)
+    chosen[near[(behind > 0) & (behind < 2 * radius) & (aside < 1.6 * radius)]] = True
+    wall = surface.triangles[chosen[surface.triangles].all(axis=1)]
+    return _tube_axis(sf.face_vectors(surface.points, wall), outward)
+
+
+def _is_round_section(
+    surface: Surface, beyond: np.ndarray, height: FloatArray, size: tuple[float, float], roundness: float
+) -> bool:
+    """Whether the plane cuts one round tube off, or several: where branches part, each becomes an end.
+
+    size: the least area asked for as a share of the tube's, and the tube's radius.
+    """
+    expected = np.pi * size[1] ** 2
+    away = np.zeros(len(surface.points), dtype=bool)
+    away[beyond] = True
+    corners = away[surface.triangles]
+    strip = surface.triangles[corners.any(axis=1) & ~corners.all(axis=1)]
+    if len(strip) < 6:
+        return False
+    rings = sf.level_curves(surface.points, strip, height)
+    areas = np.array([np.linalg.norm(sf.polygon_area_vector(ring)) for ring in rings])
+    perimeters = np.array([np.linalg.norm(ring - np.roll(ring, -1, axis=0), axis=1).sum() for ring in rings])
+    if not len(rings) or areas.min() < 0.2 * areas.max() or not size[0] <= areas.sum() / expected <= _WIDEST_SECTION:
+        return False
+    return bool((4 * np.pi * areas > roundness * perimeters**2).all() and (roundness == _ROUND[0] or len(rings) == 1))
 
 
 def _best_cut(surface: Surface, graph: Any, end: End, margin: float) -> tuple[np.ndarray, FloatArray] | None:
@@ -232,8 +302,9 @@ def _is_one_ring(surface: Surface, beyond: np.ndarray, radius: float) -> bool:
 def close_ends(surface: Surface, inlet_caps: tuple[int, ...] = ()) -> tuple[PatchedSurface, tuple[Cap, ...]]:
     """The lumen closed by flat caps, and the caps: numbered from 1 by falling area.
 
-    Inlets are those asked for; else the widest end; in a whole tree (box over 35 mm) the wide ends that point downward
-    (the carotid and the basilar or vertebral arteries). Raises InputError where there are fewer than two ends.
+    Inlets are those asked for; else the widest end; in a whole tree (box over 35 mm, four ends or more) the wide ends
+    that point downward (carotid and vertebral arteries) and, with two carotids, the basilar artery behind them. Raises
+    InputError where there are fewer than two ends.
     """
     loops = sf.boundary_loops(surface.triangles)
     if len(loops) < 2:
@@ -287,5 +358,11 @@ def _automatic_inlets(caps: list[Cap], points: FloatArray) -> set[int]:
         return {caps[0].id}
     middle = float(np.median(points[:, 2]))
     below = [cap for cap in caps if cap.normal[2] < -0.5 and cap.center_mm[2] < middle]
-    wide = [cap.id for cap in below[:3] if cap.radius_mm > 0.5 * below[0].radius_mm]
-    return set(wide) or {caps[0].id}
+    wide = [cap for cap in below if cap.radius_mm > _WIDE * below[0].radius_mm][:4]
+    # The basilar artery may be half as wide as a carotid cut aslant; it comes up behind both and between them.
+    if len(wide) == 2 and abs(wide[0].center_mm[0] - wide[1].center_mm[0]) > _CAROTIDS_APART_MM:
+        left, right = sorted(float(cap.center_mm[0]) for cap in wide)
+        behind = max(float(cap.center_mm[1]) for cap in wide) + _BASILAR_BEHIND_MM
+        third = [c for c in below if left < c.center_mm[0] < right and c.center_mm[1] > behind]
+        wide += [cap for cap in third if cap.radius_mm > _BASILAR * below[0].radius_mm][:1]
+    return {cap.id for cap in wide} or {caps[0].id}

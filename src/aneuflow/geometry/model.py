@@ -8,15 +8,16 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from aneuflow.errors import InputError, MethodError
-from aneuflow.geometry.caps import close_ends, cut_ends, open_ends, tube_tips, without_flat_ends
+from aneuflow.geometry.caps import close_ends, cut_ends, cut_tips, open_ends, without_flat_ends
 from aneuflow.geometry.extensions import extend
-from aneuflow.geometry.from_labels import lumen_surface
-from aneuflow.geometry.repair import refine, repair
+from aneuflow.geometry.from_labels import LabeledSurface, lumen_surface, voxelized
+from aneuflow.geometry.repair import STRAY_HOLE_MM, refine, repair, without_degenerates
 from aneuflow.geometry.sac import find_aneurysm
 from aneuflow.geometry.settings import ModelSettings
 from aneuflow.numerics import centerline as cl
 from aneuflow.numerics import surface as sf
 from aneuflow.types import (
+    ByteArray,
     Cap,
     Centerline,
     LabelMap,
@@ -28,8 +29,7 @@ from aneuflow.types import (
     no_progress,
 )
 
-# Ends of a label map are rounded by the voxels and the smoothing; so much of them, in radii, is cut away.
-_ROUNDED_RADII = 0.35
+_FEW_BAD_EDGES = 20
 
 
 def build_model(source: LabelMap | Surface, settings: ModelSettings, progress: Progress = no_progress) -> LumenModel:
@@ -39,9 +39,9 @@ def build_model(source: LabelMap | Surface, settings: ModelSettings, progress: P
     fails its own checks.
     """
     progress(0.0, "surface")
-    surface, hint, notes = _wall(source, settings)
+    surface, labeled, notes = _wall(source, settings)
     progress(0.2, "caps")
-    surface, cut_notes = _with_cut_ends(surface, isinstance(source, LabelMap))
+    surface, cut_notes = _with_cut_ends(surface, labeled)
     lumen, caps = close_ends(surface, settings.inlet_caps)
     progress(0.3, "centerlines")
     lines = _centerlines(lumen, caps)
@@ -49,7 +49,7 @@ def build_model(source: LabelMap | Surface, settings: ModelSettings, progress: P
     aneurysm = None
     if settings.aneurysm == "auto":
         plane = settings.neck_plane and (np.array(settings.neck_plane.point_mm), np.array(settings.neck_plane.normal))
-        found = find_aneurysm(lumen, caps, plane or None, _carried(hint, lumen))
+        found = find_aneurysm(lumen, caps, plane or None, _carried(labeled, lumen))
         aneurysm, lumen, notes = found.aneurysm, found.lumen, (*notes, *found.notes)
     if aneurysm is None:
         notes = (*notes, Note("no_aneurysm", {}, "information"))
@@ -71,34 +71,46 @@ def build_model(source: LabelMap | Surface, settings: ModelSettings, progress: P
     return model
 
 
-def _wall(source: LabelMap | Surface, settings: ModelSettings) -> tuple[Surface, tuple[Any, Any] | None, tuple[Note, ...]]:
-    """The clean wall, the points and flags of a labeled aneurysm where there is one, and notes."""
-    hint, notes = None, source.notes if isinstance(source, LabelMap) else ()
-    if isinstance(source, LabelMap):
-        source, labeled, label_notes = lumen_surface(source, settings.smoothing_steps)
-        hint, notes = (source.points, labeled) if labeled.any() else None, (*notes, *label_notes)
-    if not np.isfinite(source.points).all():
-        raise InputError("The surface has points that are not numbers (NaN or infinite); export it again.")
-    surface, repairs = repair(source)
-    if len(sf.boundary_loops(surface.triangles)) < 2:
-        surface = without_flat_ends(surface)
-    surface, refinements = refine(surface, settings.target_edge_mm)
-    return surface, hint, (*notes, *repairs, *refinements)
+def _wall(source: LabelMap | Surface, settings: ModelSettings) -> tuple[Surface, LabeledSurface | None, tuple[Note, ...]]:
+    """The clean wall, what the label map said of it where there is one, and notes."""
+    if isinstance(source, Surface):
+        if not np.isfinite(source.points).all():
+            raise InputError("The surface has points that are not numbers (NaN or infinite); export it again.")
+        opened, repairs = _opened(source)
+        if opened is not None:
+            surface, refinements = refine(opened, settings.target_edge_mm)
+            return surface, None, (*repairs, *refinements)
+        source = voxelized(Surface(*without_degenerates(source)))
+    labeled = lumen_surface(source, settings.smoothing_steps, settings.least_outlet_diameter_mm)
+    surface, notes = repair(labeled.surface, largest_only=True)
+    return surface, labeled, (*source.notes, *labeled.notes, *notes)
 
 
-def _with_cut_ends(surface: Surface, from_labels: bool) -> tuple[Surface, tuple[Note, ...]]:
-    ends = open_ends(surface)
-    if from_labels:
-        closed = Surface(*sf.fill_openings(surface.points, surface.triangles))
-        centers = [surface.points[end.seeds].mean(axis=0) for end in ends]
-        for tip in tube_tips(closed):
-            place = closed.points[tip.seeds[0]]
-            near = [
-                np.linalg.norm(place - c) < 2 * max(e.radius_mm, tip.radius_mm) for c, e in zip(centers, ends, strict=False)
-            ]
-            if not any(near) and tip.seeds[0] < len(surface.points):
-                ends.append(tip)
-    cut, failed = cut_ends(surface, ends, _ROUNDED_RADII if from_labels else 0.0)
+def _opened(surface: Surface) -> tuple[Surface | None, tuple[Note, ...]]:
+    """The repaired surface with its ends open; None where it has no ends, or is closed but badly joined.
+
+    Whole artery trees come like that: closed all around, with hundreds of edges where vessels touch.
+    """
+    clean = Surface(*without_degenerates(surface))
+    badly_joined = len(clean.triangles) > 0 and len(sf.nonmanifold_edges(clean.triangles)) > _FEW_BAD_EDGES
+    if badly_joined and len(_wide_loops(clean)) < 2:
+        return None, ()
+    repaired, notes = repair(surface)
+    if len(sf.boundary_loops(repaired.triangles)) < 2:
+        repaired = without_flat_ends(repaired)
+    return (repaired if len(sf.boundary_loops(repaired.triangles)) >= 2 else None), notes
+
+
+def _wide_loops(surface: Surface) -> list[Any]:
+    rings = [surface.points[loop] for loop in sf.boundary_loops(surface.triangles)]
+    return [ring for ring in rings if np.linalg.norm(sf.polygon_area_vector(ring)) > np.pi / 4 * STRAY_HOLE_MM**2]
+
+
+def _with_cut_ends(surface: Surface, labeled: LabeledSurface | None) -> tuple[Surface, tuple[Note, ...]]:
+    if labeled is None:
+        cut, failed = cut_ends(surface, open_ends(surface))
+    else:
+        cut, failed = cut_tips(surface, labeled.ends, labeled.doubtful)
     label = sf.face_components(cut.triangles)
     largest = cut.triangles[label == np.argmax(np.bincount(label))]
     points, triangles, _ = sf.compact(cut.points, largest)
@@ -118,11 +130,11 @@ def _centerlines(lumen: PatchedSurface, caps: tuple[Cap, ...]) -> tuple[Centerli
     return tuple(Centerline(a, b, points, radius) for (a, b), (points, radius) in zip(pairs, lines, strict=True))
 
 
-def _carried(hint: tuple[Any, Any] | None, lumen: PatchedSurface) -> Any:
-    if hint is None:
+def _carried(labeled: LabeledSurface | None, lumen: PatchedSurface) -> ByteArray | None:
+    if labeled is None or not labeled.in_aneurysm.any():
         return None
-    places, flags = hint
-    return flags[cKDTree(places).query(lumen.surface.points)[1]].astype(np.uint8)
+    nearest = cKDTree(labeled.surface.points).query(lumen.surface.points)[1]
+    return np.asarray(labeled.in_aneurysm[nearest], dtype=np.uint8)
 
 
 def _inlet_notes(caps: tuple[Cap, ...], settings: ModelSettings) -> tuple[Note, ...]:

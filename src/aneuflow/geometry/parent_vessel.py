@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 
 from aneuflow.errors import MethodError
 from aneuflow.numerics import surface as sf
-from aneuflow.numerics.centerline import arc_length, inside_grid, tangents
+from aneuflow.numerics.centerline import arc_length, inside_grid, tangents, voxel_neighbors
 from aneuflow.types import WALL_PATCH, Cap, FloatArray, PatchedSurface
 
 # All pairs of ends are joined up to this many; larger trees only from inlets to outlets.
@@ -86,7 +86,7 @@ def lumen_grid(lumen: PatchedSurface, caps: tuple[Cap, ...]) -> LumenGrid:
     samples = np.concatenate([points[np.unique(wall)], corners.mean(axis=1), corners[:, [0, 1]].mean(axis=1)])
     tree = cKDTree(samples)
     places = low + spacing * cells
-    neighbors = _neighbors(cells, shape, spacing)
+    neighbors = voxel_neighbors(cells, shape, spacing)
     # Voxels that no end of the lumen reaches belong to a stray piece.
     piece = csgraph.connected_components(neighbors, directed=False)[1]
     kept = np.flatnonzero(np.isin(piece, piece[_at_ends(places, caps, spacing)]))
@@ -96,23 +96,6 @@ def lumen_grid(lumen: PatchedSurface, caps: tuple[Cap, ...]) -> LumenGrid:
 
 def _at_ends(places: FloatArray, caps: tuple[Cap, ...], spacing: float) -> Any:
     return cKDTree(places).query([cap.center_mm - cap.normal * spacing for cap in caps])[1]
-
-
-def _neighbors(cells: Any, shape: Any, spacing: float) -> Any:
-    strides = np.array([shape[1] * shape[2], shape[2], 1])
-    key = cells @ strides
-    half = [step for step in itertools.product((-1, 0, 1), repeat=3) if step > (0, 0, 0)]
-    rows, columns, lengths = [], [], []
-    for step in half:
-        place = np.minimum(np.searchsorted(key, key + np.array(step) @ strides), len(key) - 1)
-        found = np.flatnonzero(key[place] == key + np.array(step) @ strides)
-        rows.append(found)
-        columns.append(place[found])
-        lengths.append(np.full(len(found), spacing * float(np.linalg.norm(step))))
-    row, column, length = np.concatenate(rows), np.concatenate(columns), np.concatenate(lengths)
-    n = len(cells)
-    graph = sparse.coo_matrix((length, (row, column)), shape=(n, n)).tocsr()
-    return graph + graph.T
 
 
 def parent_tubes(grid: LumenGrid, caps: tuple[Cap, ...]) -> tuple[Tube, ...]:
@@ -129,12 +112,9 @@ def parent_tubes(grid: LumenGrid, caps: tuple[Cap, ...]) -> tuple[Tube, ...]:
         pairs = [(a, b) for a, b in pairs if caps[a].role == "inlet" and caps[b].role == "outlet"]
     tubes = []
     for a, b in pairs:
+        # A link thinner than the voxels is not there for them; the branches behind it then have no tube from this end.
         if not np.isfinite(reach[a][ends[b]]):
-            if caps[a].role == caps[b].role:
-                continue
-            raise MethodError(
-                f"No path inside the lumen joins cap {caps[a].id} to cap {caps[b].id}; check the segmentation there."
-            )
+            continue
         way = np.where(np.isfinite(reach[a] + reach[b]), reach[a] + reach[b], np.inf)
         part = np.where(np.isfinite(way), reach[a], 0.0) / np.maximum(way, 1e-9)
         expected = radius[a] * (1 - part) + radius[b] * part
@@ -143,6 +123,8 @@ def parent_tubes(grid: LumenGrid, caps: tuple[Cap, ...]) -> tuple[Tube, ...]:
         before = csgraph.dijkstra(grid.weighted(cost), indices=ends[a], return_predecessors=True)[1]
         path = _walk(before, ends[b])
         tubes.append(_tube(grid, path, expected[path], caps[a].id, caps[b].id))
+    if not any({tube.start, tube.end} & {cap.id for cap in caps if cap.role == "inlet"} for tube in tubes):
+        raise MethodError("No path inside the lumen joins an inlet to another end; check the segmentation there.")
     return tuple(tubes)
 
 

@@ -15,17 +15,18 @@ _COMPARABLE_SHARE = 0.3
 _MOST_NONMANIFOLD_SHARE = 0.01
 
 
-def repair(surface: Surface) -> tuple[Surface, tuple[Note, ...]]:
+def repair(surface: Surface, largest_only: bool = False) -> tuple[Surface, tuple[Note, ...]]:
     """The surface as one oriented manifold sheet with normals outward, stray holes filled; and what was done to it.
 
-    Raises InputError where nothing is left, where it cannot be made manifold, and where it holds two vessels.
+    Raises InputError where nothing is left, where it cannot be made manifold, and where it holds two vessels, unless
+    `largest_only` is to be kept.
     """
     points, triangles = without_degenerates(surface)
     if len(triangles) < 20:
         raise InputError(f"The surface has {len(triangles)} usable triangles, too few for a vessel; export it again, finer.")
     notes: list[Note] = []
     triangles = _manifold(triangles, notes)
-    triangles = _largest_component(Surface(points, triangles), notes)
+    triangles = _largest_component(Surface(points, triangles), notes, largest_only)
     triangles = _oriented(Surface(points, triangles))
     points, triangles, _ = sf.compact(points, triangles)
     clean = _without_stray_holes(Surface(points, triangles), notes)
@@ -66,13 +67,13 @@ def _manifold(triangles: IntArray, notes: list[Note]) -> IntArray:
     return np.ascontiguousarray(triangles[~hit])
 
 
-def _largest_component(surface: Surface, notes: list[Note]) -> IntArray:
+def _largest_component(surface: Surface, notes: list[Note], largest_only: bool) -> IntArray:
     label = sf.face_components(surface.triangles)
     areas = np.bincount(label, sf.face_areas(surface.points, surface.triangles))
     order = np.argsort(areas)[::-1]
     if len(order) == 1:
         return surface.triangles
-    if areas[order[1]] > _COMPARABLE_SHARE * areas[order[0]]:
+    if not largest_only and areas[order[1]] > _COMPARABLE_SHARE * areas[order[0]]:
         raise InputError(
             f"The surface holds two vessels: separate parts of {areas[order[0]]:.0f} and {areas[order[1]]:.0f} mm2; "
             "keep the one to assess and export it alone."

@@ -39,6 +39,8 @@ _GAINS = (0.5, 1.0, 2.0, 4.0)
 _CONCAVITY, _LEAST_COST, _MOST_COST = 1.5, 0.1, 2.0
 _NORMAL_SMOOTHING, _NECK_SMOOTHING = 0.35, 0.25
 _UNSURE = 0.75
+# Extent of a sac over the diameter of the sphere of equal wall; 1.7 (the diagonal of its box) for the sphere.
+_LONGEST = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,8 +182,11 @@ def _cut(wall: _Wall, surface: Surface, even: float = _EVEN, factor: float = 1.0
             top = int(np.argmax(np.where(chosen, wall.outside, -np.inf)))
             label = sf.vertex_components(len(chosen), surface.triangles[chosen[surface.triangles].all(axis=1)])
             chosen &= label == label[top]
-            large = wall.area[chosen].sum() > wall.radius_mm**2
-            if wall.outside[top] > _DOME and large:
+            area = float(wall.area[chosen].sum())
+            extent = float(np.linalg.norm(np.ptp(surface.points[chosen], axis=0)))
+            # A strip along arteries that touch is no sac, however far outside of the tubes.
+            compact = extent < _LONGEST * np.sqrt(area / np.pi)
+            if wall.outside[top] > _DOME and area > wall.radius_mm**2 and compact:
                 return chosen
     return None
 

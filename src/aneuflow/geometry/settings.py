@@ -23,6 +23,13 @@ class ModelSettings(pydantic.BaseModel, frozen=True, extra="forbid"):
     smoothing_steps: int = pydantic.Field(
         10, ge=0, le=100, description="Pairs of volume-keeping smoothing steps on the surface made from a label map."
     )
+    least_outlet_diameter_mm: float = pydantic.Field(
+        1.0,
+        ge=0.0,
+        le=5.0,
+        description="In label maps and closed trees, branches are trimmed back to where they are this wide (and two "
+        "voxels); 0 keeps all. The flow needs five lattice cells across an outlet.",
+    )
     inlet_extension_diameters: float = pydantic.Field(
         5.0, ge=0.0, le=20.0, description="Length of the flow extension at each inlet, in diameters of the inlet; 0 for none."
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import vtk
+from scipy import sparse
+from scipy.sparse import csgraph
 from scipy.spatial import cKDTree
-from skimage.graph import MCP_Geometric
 from vmtk import vtkvmtk
 from vtk.util import numpy_support
 
@@ -40,14 +43,16 @@ def centerlines(
     starts, ends = np.atleast_2d(starts), np.atleast_2d(ends)
     surface = _simplified(points, triangles, np.concatenate([starts, ends]))
     tessellation: Any = None
+    grid: _Grid | None = None
     lines: list[Line] = []
     for start in starts:
         found, tessellation = _voronoi_lines(surface, start, ends, tessellation)
-        for k, end in enumerate(ends):
-            line = found[k]
-            if line is None or not _is_sound(line, start, end):
-                line = grid_line(points, triangles, start, end)
-            lines.append(resample(*_joined_to(line, start, end), resampling_mm))
+        failed = [k for k, end in enumerate(ends) if (line := found[k]) is None or not _is_sound(line, start, end)]
+        if failed:
+            grid = grid or _grid(points, triangles)
+            for k, line in zip(failed, _grid_lines(grid, start, ends[failed]), strict=True):
+                found[k] = line
+        lines += [resample(*_joined_to(line, start, end), resampling_mm) for line, end in zip(found, ends, strict=True) if line]
     return lines
 
 
@@ -170,36 +175,82 @@ def _joined_to(line: Line, start: FloatArray, end: FloatArray) -> Line:
     return points, radius
 
 
+@dataclass(frozen=True, eq=False)
+class _Grid:
+    """Middles (n, 3) mm of the voxels in the lumen, the graph of their neighbors by cost, the wall."""
+
+    places: FloatArray
+    graph: Any
+    wall: cKDTree
+    step: float
+
+
 def grid_line(points: FloatArray, triangles: npt.NDArray[Any], start: FloatArray, end: FloatArray) -> Line:
     """The line that minimizes the integral of 1/radius on a voxel grid of the lumen; slower and rougher, never empty.
 
     Arrays as in `centerlines`. Raises CenterlineError where no voxels of the lumen join the two places.
     """
-    extent = points.max(axis=0) - points.min(axis=0)
-    # A million voxels bound the time; the path is smoothed afterward.
-    step = max(0.15, float(np.cbrt(np.prod(extent + 0.5) / 1e6)))
+    return _grid_lines(_grid(points, triangles), start, end[None])[0]
+
+
+def _grid(points: FloatArray, triangles: npt.NDArray[Any]) -> _Grid:
+    extent, volume = np.ptp(points, axis=0), abs(_volume(points, triangles))
+    # So many voxels of the lumen and of its box bound time and memory; the path is smoothed afterward.
+    step = max(0.15, float(np.cbrt(volume / 2e5)), float(np.cbrt(np.prod(extent + 0.5) / 4e7)))
     low = points.min(axis=0) - 1.5 * step
     shape = np.ceil((extent + 3 * step) / step).astype(int) + 1
-    inside = inside_grid(points, triangles, low, step, shape)
-    filled = np.argwhere(inside)
-    tree = cKDTree(points[triangles].mean(axis=1))
-    depth = np.zeros(tuple(shape))
-    depth[inside] = tree.query(low + filled * step)[0]
-    cost = np.where(inside, 1 / np.maximum(depth, 0.3 * step) ** 2, -1.0)
-    lattice = cKDTree(low + filled * step)
-    first, last = (tuple(filled[lattice.query(place)[1]]) for place in (start, end))
-    try:
-        search = MCP_Geometric(cost)
-        search.find_costs([first], [last])
-        path = np.array(search.traceback(last))
-    except ValueError:
-        raise CenterlineError(f"no path through the lumen from {np.round(start, 1)} to {np.round(end, 1)} mm") from None
-    line = np.concatenate([start[None], low + path * step, end[None]])
-    for _ in range(10):
-        line[1:-1] = 0.5 * line[1:-1] + 0.25 * (line[:-2] + line[2:])
-    radius = tree.query(line)[0]
-    radius[[0, -1]] = radius[[1, -2]]
-    return line, np.maximum(radius, 0.3 * step)
+    cells = np.argwhere(inside_grid(points, triangles, low, step, shape))
+    wall = cKDTree(points[triangles].mean(axis=1))
+    places = low + cells * step
+    depth = np.maximum(wall.query(places)[0], 0.3 * step)
+    graph = voxel_neighbors(cells, shape, step).tocoo()
+    cost = graph.data * 0.5 * (depth[graph.row] ** -2 + depth[graph.col] ** -2)
+    return _Grid(places, sparse.coo_matrix((cost, (graph.row, graph.col)), shape=graph.shape).tocsr(), wall, step)
+
+
+def _volume(points: FloatArray, triangles: npt.NDArray[Any]) -> float:
+    a, b, c = (points[triangles[:, k]] - points[0] for k in range(3))
+    return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6)
+
+
+def _grid_lines(grid: _Grid, start: FloatArray, ends: FloatArray) -> list[Line]:
+    lattice = cKDTree(grid.places)
+    first, last = int(lattice.query(start)[1]), lattice.query(ends)[1]
+    cost, before = csgraph.dijkstra(grid.graph, indices=first, return_predecessors=True)
+    lines = []
+    for end, voxel in zip(ends, np.atleast_1d(last).tolist(), strict=True):
+        if not np.isfinite(cost[voxel]):
+            raise CenterlineError(f"no path through the lumen from {np.round(start, 1)} to {np.round(end, 1)} mm")
+        path = [voxel]
+        while path[-1] != first:
+            path.append(int(before[path[-1]]))
+        line = np.concatenate([start[None], grid.places[path[::-1]], end[None]])
+        for _ in range(10):
+            line[1:-1] = 0.5 * line[1:-1] + 0.25 * (line[:-2] + line[2:])
+        radius = grid.wall.query(line)[0]
+        radius[[0, -1]] = radius[[1, -2]]
+        lines.append((line, np.maximum(radius, 0.3 * grid.step)))
+    return lines
+
+
+def voxel_neighbors(cells: Any, shape: Any, spacing: float) -> Any:
+    """The 26-neighbor graph, sparse (n, n), of the voxels (n, 3), in the order of np.argwhere on a grid of `shape`.
+
+    Its values are the lengths of the steps, mm.
+    """
+    strides = np.array([shape[1] * shape[2], shape[2], 1])
+    key = cells @ strides
+    half = [step for step in itertools.product((-1, 0, 1), repeat=3) if step > (0, 0, 0)]
+    rows, columns, lengths = [], [], []
+    for step in half:
+        place = np.minimum(np.searchsorted(key, key + np.array(step) @ strides), len(key) - 1)
+        found = np.flatnonzero(key[place] == key + np.array(step) @ strides)
+        rows.append(found)
+        columns.append(place[found])
+        lengths.append(np.full(len(found), spacing * float(np.linalg.norm(step))))
+    row, column, length = np.concatenate(rows), np.concatenate(columns), np.concatenate(lengths)
+    graph = sparse.coo_matrix((length, (row, column)), shape=(len(cells), len(cells))).tocsr()
+    return graph + graph.T
 
 
 def inside_grid(points: FloatArray, triangles: npt.NDArray[Any], low: FloatArray, step: float, shape: Any) -> Any:
