@@ -60,7 +60,7 @@ def _until_settled(problem: Problem, run: Run, state: SolverState | None, at_res
         "cycles": 0,
         "converged": done,
         "change_percent": 100.0 * change,
-        "mass_imbalance_percent": 100.0 * abs(run.outflow.sum() / run.inflow.sum() - 1.0),
+        "mass_imbalance_percent": 100.0 * abs(float(run.outflow.sum() / run.inflow.sum()) - 1.0),
     }
     return Solved(run, averages, reached)
 
