@@ -12,6 +12,7 @@ from aneuflow.flow.run import Run, Start, TooFast
 from aneuflow.types import BoundaryConditions, LumenModel, Progress
 
 CHECKS_PER_FLOW_THROUGH = 4
+_WINDOW = 2  # of these; what changes in it is taken to go on at that rate for a whole flow-through, which transients do not
 _MOST_FLOW_THROUGHS = 12
 _FEWEST_PAIRS = 25
 _INSIDE = 1.3  # of the highest speed in the lumen over that in its openings, as a first guess
@@ -40,7 +41,8 @@ def _until_settled(problem: Problem, run: Run, state: SolverState | None, at_res
     inflow = sum(inlet.mean_flow_ml_s for inlet in problem.boundary.inlets) / run.units.flow_ml_s
     through = run.domain.voxels.count / inflow
     pairs = max(_FEWEST_PAIRS, round(through / CHECKS_PER_FLOW_THROUGH / 2))
-    tolerance = 0.01 * problem.settings.convergence_percent * _PART_OF_TOLERANCE
+    throughs = _WINDOW / CHECKS_PER_FLOW_THROUGH
+    tolerance = 0.01 * problem.settings.convergence_percent * _PART_OF_TOLERANCE * throughs
     history: list[tuple[float, ...]] = []
     if state is not None:
         history = [tuple(row) for row in state.arrays["history"]]
@@ -50,16 +52,16 @@ def _until_settled(problem: Problem, run: Run, state: SolverState | None, at_res
     while not done and len(history) < CHECKS_PER_FLOW_THROUGH * _MOST_FLOW_THROUGHS:
         run.advance(pairs)
         history.append(_monitors(problem, run))
-        done, change = settled(history, CHECKS_PER_FLOW_THROUGH, tolerance)
+        done, change = settled(history, _WINDOW, tolerance)
         problem.save(lambda: run.state({}, {"history": np.asarray(history)}))
-        left = checks_left(history, CHECKS_PER_FLOW_THROUGH, tolerance)
+        left = checks_left(history, _WINDOW, tolerance)
         progress(len(history) / (len(history) + (0 if done else left)), "flow, steady")
     averages = Averages.empty()
     averages.add(problem.sampler.sample(run), peak=True)
     reached = {
         "cycles": 0,
         "converged": done,
-        "change_percent": 100.0 * change,
+        "change_percent": 100.0 * change / throughs,
         "mass_imbalance_percent": 100.0 * abs(float(run.outflow.sum() / run.inflow.sum()) - 1.0),
     }
     return Solved(run, averages, reached)
