@@ -20,6 +20,7 @@ _TREE_BOX_MM = 35.0
 # Of a tube's end: what is cut away at least, in radii; how round its section is (1 for a circle), asked for and in need; its
 # area over the tube's.
 _ROUNDED_RADII, _ROUND, _FULL, _WIDEST_SECTION, _SWELLING = 0.35, (0.7, 0.45), 0.85, 2.0, 1.2
+_FACE_RADII, _FLAT = 0.7, 0.98  # how much of an end's face is looked at; its area vector over its area where it is flat
 # Inlets of a tree against its widest downward end, and where the basilar artery lies against the carotids.
 _WIDE, _BASILAR, _CAROTIDS_APART_MM, _BASILAR_BEHIND_MM = 0.5, 0.3, 12.0, 5.0
 _FLAT_ANGLE, _AROUND_ANGLE = np.radians(25.0), np.radians(60.0)
@@ -206,6 +207,7 @@ def _cut_off(surface: Surface, graph: Any, cuts: list[tuple[np.ndarray, FloatArr
 
 def _tip_cut(surface: Surface, graph: Any, places: cKDTree, tip: Tip, roundness: float) -> tuple[np.ndarray, FloatArray] | None:
     length = arc_length(tip.points_mm)
+    face = _flat_face(surface, tip)
     # The skeleton stops short of the end by up to a radius, so the first cuts are tried beyond it.
     for way in np.concatenate([[-0.5, 0.0, _ROUNDED_RADII], np.arange(0.75, 8.0, 0.5)]) * tip.radius_mm[0]:
         if way > length[-1]:
@@ -221,7 +223,9 @@ def _tip_cut(surface: Surface, graph: Any, places: cKDTree, tip: Tip, roundness:
         outward = outward / np.linalg.norm(outward)
         reach = abs(way) + 4 * radius
         near = np.array(places.query_ball_point(tip.points_mm[k], reach), dtype=np.int64)
-        if not tip.at_border:
+        if face is not None:
+            outward = face
+        elif not tip.at_border:
             outward = _wall_axis(surface, near, tip.points_mm[k], radius, outward)
         height = (surface.points - tip.points_mm[k]) @ outward + min(way, 0.0)
         outside = near[height[near] > 0]
@@ -235,6 +239,22 @@ def _tip_cut(surface: Surface, graph: Any, places: cKDTree, tip: Tip, roundness:
         if within and _is_round_section(surface, beyond, height, (least, radius), roundness):
             return beyond, height
     return None
+
+
+def _flat_face(surface: Surface, tip: Tip) -> FloatArray | None:
+    """The outward normal of the end's face where it was cut flat, as in a mask made from an open surface; None where round."""
+    radius = tip.radius_mm[0]
+    outward = _apex(tip) - tip.points_mm[0]
+    outward /= max(float(np.linalg.norm(outward)), 1e-12)
+    offset = surface.points[surface.triangles].mean(axis=1) - tip.points_mm[0]
+    along = offset @ outward
+    aside = np.linalg.norm(offset - along[:, None] * outward, axis=1)
+    chosen = (along > 0) & (along < 3 * radius) & (aside < _FACE_RADII * radius)
+    vectors = sf.face_vectors(surface.points, surface.triangles[chosen])
+    total = vectors.sum(axis=0)
+    length = float(np.linalg.norm(total))
+    flat = len(vectors) >= 6 and length > _FLAT * np.linalg.norm(vectors, axis=1).sum()
+    return total / length if flat and total @ outward > 0 else None
 
 
 def _wall_axis(surface: Surface, near: np.ndarray, place: FloatArray, radius: float, outward: FloatArray) -> FloatArray:
