@@ -7,7 +7,7 @@ EXAMPLE := examples/aneumo-case4
 CORE := pyproject.toml $(wildcard core/*)
 SLICE ?= 0/1
 
-.PHONY: help demo test test-all test-slow lint format docs sanitize clean
+.PHONY: help demo test test-all test-slow test-demo lint format docs sanitize clean
 help:
 	@echo "make demo      install, assess the bundled case, say where the report is"
 	@echo "make test      install what the tests need and run the suite (under 15 minutes on 2 cores)"
@@ -27,6 +27,9 @@ test-all: $(VENV)/.installed-dev lint
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow --slice $(SLICE)
+
+test-demo: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest tests/test_demo.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -55,6 +58,13 @@ $(VENV)/.installed: $(VENV)/bin/python $(CORE)
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[dev]"
 	@touch $@
+
+# A build of its own beside the installed one; the sanitizers' runtime must be loaded before Python.
+sanitize: $(VENV)/.installed-dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --target build/sanitized --no-deps --upgrade . \
+	    -Ccmake.define.ANEUFLOW_SANITIZE=ON -Cbuild-dir=build/sanitize
+	LD_PRELOAD="$$($${CXX:-c++} -print-file-name=libasan.so) $$($${CXX:-c++} -print-file-name=libubsan.so)" \
+	    ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=build/sanitized $(BIN)/python tests/numerics/lattice/sanitize.py
 
 clean:
 	rm -rf $(VENV) build $(CASE)
