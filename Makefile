@@ -26,7 +26,7 @@ test-all: $(VENV)/.installed-dev lint
 	$(BIN)/python -m pytest
 
 test-slow: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m slow --slice $(SLICE)
+	$(BIN)/python -m pytest -m slow --ignore=tests/test_demo.py --slice $(SLICE)
 
 test-demo: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest tests/test_demo.py

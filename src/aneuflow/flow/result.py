@@ -19,6 +19,7 @@ from aneuflow.flow.wall_shear import WallOperator, wall_operator
 from aneuflow.numerics.lattice.voxels import cells_inside
 from aneuflow.numerics.surface import face_areas, face_normals, vertex_areas
 from aneuflow.types import (
+    REGION_EXTENSION,
     REGION_SAC,
     WALL_PATCH,
     BoundaryConditions,
@@ -44,6 +45,15 @@ class Section:
 
 
 @dataclass(frozen=True, eq=False)
+class RoundWall:
+    """The wall of the round part of an inlet's extension, where the flow should be that of a straight tube."""
+
+    operator: WallOperator
+    areas: FloatArray
+    radius_mm: float
+
+
+@dataclass(frozen=True, eq=False)
 class Sampler:
     """Reads wall, volume, caps and ostium off a lattice. lumen, sac (cells,): which cells lie there."""
 
@@ -57,6 +67,7 @@ class Sampler:
     sac: npt.NDArray[np.bool_]
     caps: Mapping[int, Section]
     ostium: Section | None
+    upstream: Mapping[int, RoundWall]
 
     @classmethod
     def of(cls, model: LumenModel, boundary: BoundaryConditions, domain: Domain) -> Sampler:
@@ -71,7 +82,8 @@ class Sampler:
             sac = lumen & _in_sac(points, wall, region, model.aneurysm.ostium.surface, domain.voxels.spacing)
         areas = vertex_areas(wall.points, wall.triangles)
         operator = wall_operator(domain, model.extended, wall)
-        return cls(boundary, domain, wall, region, areas, operator, lumen, sac, caps, ostium)
+        upstream = _round_walls(model, boundary, domain)
+        return cls(boundary, domain, wall, region, areas, operator, lumen, sac, caps, ostium, upstream)
 
     def mean_shears(self, velocity: Float32Array) -> tuple[float, ...]:
         """Mean wall shear of the wall and, where there is one, of the sac, Pa; velocity (cells, 3) in m/s."""
@@ -91,6 +103,9 @@ class Sampler:
         numbers |= {f"outflow_{outlet.cap_id}": float(flow) for outlet, flow in outlets}
         for id, section in self.caps.items():
             numbers[f"pressure_{id}"] = float(np.average(section.interpolation @ pressure, weights=section.areas_mm2))
+        for id, tube in self.upstream.items():
+            stress = np.linalg.norm(tube.operator.shear(velocity, self.boundary.blood), axis=1)
+            numbers[f"upstream_shear_{id}"] = float(np.average(stress, weights=tube.areas))
         if self.ostium is not None:
             square = np.einsum("nd,nd->n", velocity[self.sac], velocity[self.sac], dtype=np.float64)
             numbers["sac_kinetic_energy"] = 0.5 * units.density * float(square.mean()) if len(square) else 0.0
@@ -191,6 +206,41 @@ def flow_ratio(boundary: BoundaryConditions, samples: int) -> FloatArray:
     if waveform is None:
         return np.ones(samples)
     return np.interp(np.arange(samples) / samples, waveform.phase, waveform.ratio, period=1.0)
+
+
+def upstream_shear_over_poiseuille(sampler: Sampler, averages: Averages) -> dict[str, float]:
+    """Mean wall shear in each inlet's round extension over Poiseuille's, 4 mu Q / (pi r^3): a check of every run by itself.
+
+    Keys are cap ids. Empty for blood that is not Newtonian and where there is no extension of more than two diameters.
+    """
+    blood = sampler.boundary.blood
+    if blood.model != "newtonian":
+        return {}
+    ratios = {}
+    for id, tube in sampler.upstream.items():
+        flow_m3_s = 1e-6 * np.mean(averages.history[f"inflow_{id}"])
+        exact = 4.0 * blood.parameters["viscosity"] * flow_m3_s / (np.pi * (1e-3 * tube.radius_mm) ** 3)
+        ratios[str(id)] = float(np.mean(averages.history[f"upstream_shear_{id}"]) / exact)
+    return ratios
+
+
+def _round_walls(model: LumenModel, boundary: BoundaryConditions, domain: Domain) -> dict[int, RoundWall]:
+    """By inlet: the extension's wall from where it has become round to a diameter before its end."""
+    surface, extended = model.extended.surface, {cap.id: cap for cap in model.extended_caps}
+    walls = {}
+    for cap in (cap for cap in model.caps if cap.id in {inlet.cap_id for inlet in boundary.inlets}):
+        length = float((extended[cap.id].center_mm - cap.center_mm) @ cap.normal)
+        along = (surface.points - cap.center_mm) @ cap.normal
+        aside = np.linalg.norm(surface.points - cap.center_mm - along[:, None] * cap.normal, axis=1)
+        inside = (along > 2.2 * cap.radius_mm) & (along < length - 2.0 * cap.radius_mm) & (aside < 1.5 * cap.radius_mm)
+        inside &= model.extended.region == REGION_EXTENSION
+        chosen = (model.extended.patch == WALL_PATCH) & inside[surface.triangles].all(axis=1)
+        if chosen.any():
+            used, renumbered = np.unique(surface.triangles[chosen], return_inverse=True)
+            tube = Surface(surface.points[used], renumbered.reshape(-1, 3).astype(np.int32))
+            operator = wall_operator(domain, model.extended, tube)
+            walls[cap.id] = RoundWall(operator, vertex_areas(tube.points, tube.triangles), extended[cap.id].radius_mm)
+    return walls
 
 
 def _wall_of(model: LumenModel) -> tuple[Surface, ByteArray]:

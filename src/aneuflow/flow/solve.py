@@ -10,7 +10,7 @@ from aneuflow.errors import MethodError
 from aneuflow.flow.checkpoint import Checkpoint
 from aneuflow.flow.problem import Problem, Solved
 from aneuflow.flow.pulsatile import RUN_IN, SAMPLES, one_cycle, run_cycles
-from aneuflow.flow.result import flow_ratio, solution_of
+from aneuflow.flow.result import flow_ratio, solution_of, upstream_shear_over_poiseuille
 from aneuflow.flow.run import Start
 from aneuflow.flow.settings import FlowSettings
 from aneuflow.flow.setup import relaxation_time, thread_count
@@ -140,5 +140,6 @@ def _numerics(problem: Problem, solved: Solved, wall_s: float) -> dict[str, Any]
         "mlups": run.steps * voxels.count / max(run.seconds, 1e-9) / 1e6,
         "threads": problem.threads,
         "wall_seconds": wall_s,
+        "upstream_shear_over_poiseuille": upstream_shear_over_poiseuille(problem.sampler, solved.averages),
         **solved.reached,
     }

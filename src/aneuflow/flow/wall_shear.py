@@ -1,9 +1,10 @@
 """Wall shear and pressure on the lumen's wall from the flow in the cells beside it.
 
-The slope of the velocity at the wall comes from a fit that holds no slip exactly: u = d (g + k d + m d^2 + a s + b t), with d the
-distance of a cell from the wall and s, t its place along the wall, by weighted least squares over the cells near each wall
-point. Without the cubic a layer as thin as one spacing reads 14 % low, with it 3 %. The momentum that the links hand to the wall was tried and left: near a relaxation time of one half it is a small
-difference of large terms, right in the mean and noisy in each point (docs/decisions/lattice.md).
+The slope of the velocity at the wall comes from a fit that holds no slip exactly: u = d (g + k d + m d^2 + a s + b t), with d
+the distance of a cell from the wall and s, t its place along the wall, by weighted least squares over the cells near each
+wall point. Without the cubic a layer as thin as one spacing reads 14 % low, with it 3 %. The momentum that the links hand to
+the wall was tried and left: near a relaxation time of one half it is a small difference of large terms, right in the mean
+and noisy in each point (docs/decisions/lattice.md).
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ _TREE_BOX_MM = 35.0
 # Of a tube's end: what is cut away at least, in radii; how round its section is (1 for a circle), asked for and in need; its
 # area over the tube's.
 _ROUNDED_RADII, _ROUND, _FULL, _WIDEST_SECTION, _SWELLING = 0.35, (0.7, 0.45), 0.85, 2.0, 1.2
-_FACE_RADII, _FLAT = 0.7, 0.98  # how much of an end's face is looked at; its area vector over its area where it is flat
+# How much of an end's face is looked at, its area vector over its area where it is flat, its cosine with the tube's axis.
+_FACE_RADII, _FLAT, _ALONG = 0.7, 0.98, 0.8
 # Inlets of a tree against its widest downward end, and where the basilar artery lies against the carotids.
 _WIDE, _BASILAR, _CAROTIDS_APART_MM, _BASILAR_BEHIND_MM = 0.5, 0.3, 12.0, 5.0
 _FLAT_ANGLE, _AROUND_ANGLE = np.radians(25.0), np.radians(60.0)
@@ -223,10 +224,10 @@ def _tip_cut(surface: Surface, graph: Any, places: cKDTree, tip: Tip, roundness:
         outward = outward / np.linalg.norm(outward)
         reach = abs(way) + 4 * radius
         near = np.array(places.query_ball_point(tip.points_mm[k], reach), dtype=np.int64)
-        if face is not None:
-            outward = face
-        elif not tip.at_border:
+        if not tip.at_border:
             outward = _wall_axis(surface, near, tip.points_mm[k], radius, outward)
+        if face is not None and face @ outward > _ALONG:
+            outward = face
         height = (surface.points - tip.points_mm[k]) @ outward + min(way, 0.0)
         outside = near[height[near] > 0]
         if len(outside) < 3:
