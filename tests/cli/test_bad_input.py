@@ -1,6 +1,8 @@
 """Every bad input ends in one plain sentence and exit code 2, and leaves what is there alone."""
 
 import gzip
+import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,9 +60,18 @@ def zero_spacing(folder: Path) -> Path:
     return path
 
 
+def pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "input.nii")
+    return folder / "input.nii"
+
+
 RNG = np.random.default_rng(3)
 HOLEY = np.ones((12, 12, 12), np.float32)
 HOLEY[4, 4, 4] = np.nan
+SHEET = np.zeros((30, 30, 30), np.uint8)
+SHEET[15] = 1
+SAC_APART = np.zeros((24, 24, 24), np.uint8)
+SAC_APART[3:9, 3:9], SAC_APART[15:20, 15:20, 9:14] = 1, 2
 SPHERE = trimesh.creation.icosphere(subdivisions=3, radius=3.0)
 TUBE = trimesh.creation.cylinder(radius=1.5, height=15.0, sections=40)
 TWO_TUBES = trimesh.util.concatenate([TUBE, TUBE.copy().apply_translation([20.0, 0.0, 0.0])])
@@ -95,6 +106,13 @@ BAD = {
     "unknown setting": (mesh(TUBE), ["--profile", "square"]),
     "unknown inlet": (mesh(TUBE), ["--inlet", "9"]),
     "missing waveform": (mesh(TUBE), ["--waveform", "nowhere.csv"]),
+    "neck plane nowhere": (mesh(TUBE), ["--neck-plane", "nan,0,0,0,0,1"]),
+    "neck plane without direction": (mesh(TUBE), ["--neck-plane", "0,0,0,0,0,0"]),
+    "neck plane left empty": (mesh(TUBE), ["--neck-plane", ""]),
+    "checkerboard": (nifti((np.indices((40, 40, 40)).sum(0) % 2 * 1000).astype(np.float32)), []),
+    "pipe": (pipe, []),
+    "mask of a sheet": (nifti(SHEET), ["--mask"]),
+    "aneurysm apart from its artery": (nifti(SAC_APART), ["--mask"]),
 }
 
 
@@ -131,3 +149,56 @@ def test_commands_on_what_is_no_case(tmp_path: Path, capsys: pytest.CaptureFixtu
     for command in ("segment", "model", "measure", "boundary", "simulate", "report"):
         code, _, err = run(capsys, command, str(tmp_path))
         assert code == 2 and "is no aneuflow case" in err
+
+
+@pytest.mark.parametrize("text", ["simulate = 3", "x = 1", "[[simulate]]\ncycles = 1", "[segment]\nthreshold = nan"])
+def test_settings_that_are_no_tables_of_numbers(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "s.toml").write_text(text)
+    path = str(mesh(TUBE)(tmp_path))
+    code, _, err = run(capsys, "assess", path, "-o", str(tmp_path / "case"), "--settings", str(tmp_path / "s.toml"))
+    assert code == 2 and err.startswith("aneuflow: Setting "), err
+    assert not (tmp_path / "case").exists()
+
+
+def test_names_too_long_for_the_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    long = str(tmp_path / ("x" * 300))
+    for arguments in (("assess", long, "-o", str(tmp_path / "case")), ("simulate", long)):
+        code, _, err = run(capsys, *arguments)
+        assert code == 4 and err.startswith("aneuflow: ") and "too long" in err
+
+
+def test_a_case_within_its_input_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nifti(HOLEY)(tmp_path)
+    code, _, err = run(capsys, "assess", str(tmp_path), "-o", str(tmp_path / "case"))
+    assert code == 2 and "within the input folder" in err
+    assert not (tmp_path / "case").exists()
+
+
+def test_the_users_own_empty_folder_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine").mkdir()
+    code, _, _ = run(capsys, "assess", str(tmp_path / "nothing.stl"), "-o", str(tmp_path / "mine"))
+    assert code == 2 and not list((tmp_path / "mine").iterdir())
+
+
+@pytest.mark.parametrize(
+    "change", [{"input": {}}, {"input": "x"}, {"settings": [1]}, {"stages": [1]}, {"stages": {"model": {}}}, {"format": None}]
+)
+def test_edited_manifest(change: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    case = tmp_path / "case"
+    path = str(mesh(SPHERE)(tmp_path))
+    run(capsys, "assess", path, "-o", str(case))
+    manifest = case / "case.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | change))
+    for arguments in (("model", str(case)), ("assess", path, "-o", str(case))):
+        code, _, err = run(capsys, *arguments)
+        assert code == 2 and "cannot be read as a case manifest" in err
+
+
+@pytest.mark.parametrize(
+    "text", ["input,case\n", "input,case\na.stl,../out\n", "input,case\na.stl,batch.csv\n", "input,case\n,a\n"]
+)
+def test_lists_that_name_no_input_or_no_folder(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "list.csv").write_text(text)
+    code, _, err = run(capsys, "assess", "--batch", str(tmp_path / "list.csv"), "-o", str(tmp_path / "cases"))
+    assert code == 2 and err.startswith("aneuflow: List "), err
+    assert not (tmp_path / "cases").exists()

@@ -12,8 +12,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import TypeAdapter, ValidationError
+
 from aneuflow import __version__
-from aneuflow.case.files import read_json, write_json
+from aneuflow.case.files import write_json
 from aneuflow.errors import InputError, ResourceError
 
 FORMAT = 1
@@ -70,6 +72,7 @@ class CaseFolder:
         """Hold the case; raises ResourceError where another process does, and mends what a killed run left half done."""
         if not self.exists() and self.path.exists() and (not self.path.is_dir() or any(self._contents())):
             raise InputError(f"{self.path} is not empty and no aneuflow case; give -o a new or empty folder.")
+        was_there = self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.path / LOCK).open("w")
@@ -84,15 +87,16 @@ class CaseFolder:
             try:
                 yield
             finally:
-                self._remove_if_never_begun()
+                self._remove_if_never_begun(was_there)
 
     def _contents(self) -> Iterator[Path]:
         return (entry for entry in self.path.iterdir() if entry.name != LOCK)
 
-    def _remove_if_never_begun(self) -> None:
+    def _remove_if_never_begun(self, was_there: bool) -> None:
         if not self.exists() and not any(self._contents()):
             (self.path / LOCK).unlink(missing_ok=True)
-            self.path.rmdir()
+            if not was_there:
+                self.path.rmdir()
 
     def _mend(self) -> None:
         for kept in self.path.glob(".replaced-*"):
@@ -107,19 +111,17 @@ class CaseFolder:
     def manifest(self) -> Manifest:
         """The manifest. Raises InputError where the folder is no case or was written by a newer version."""
         try:
-            content = read_json(self.manifest_file)
-            stages = {name: StageRecord(**record) for name, record in content["stages"].items()}
-            manifest = Manifest(**{**content, "stages": stages})
+            manifest = TypeAdapter(Manifest).validate_json(self.manifest_file.read_bytes())
         except FileNotFoundError:
             raise InputError(
                 f"{self.path} is no aneuflow case: it has no {MANIFEST}; make one with `aneuflow assess`."
             ) from None
-        except (ValueError, KeyError, TypeError):
-            raise InputError(
-                f"{self.manifest_file} cannot be read as a case manifest; restore it or start a new case."
-            ) from None
-        if manifest.format > FORMAT:
+        except ValidationError:
+            manifest = None
+        if manifest is not None and manifest.format > FORMAT:
             raise InputError(f"Case format {manifest.format} is newer than {FORMAT} of this aneuflow; update aneuflow.")
+        if manifest is None or not manifest.input.keys() >= {"kind", "sha256"}:
+            raise InputError(f"{self.manifest_file} cannot be read as a case manifest; restore it or start a new case.")
         return manifest
 
     def save(self, manifest: Manifest) -> None:

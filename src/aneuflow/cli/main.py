@@ -46,12 +46,17 @@ def main() -> None:
     except MemoryError:
         typer.echo("aneuflow: Memory ran out; use a coarser --resolution or a smaller region.", err=True)
         sys.exit(4)
-    except KeyboardInterrupt:
-        typer.echo("aneuflow: Interrupted; what was finished is kept, run the same command again to go on.", err=True)
-        sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except SystemExit as end:
+        if end.code == EXIT_INTERRUPTED:  # typer turns Ctrl-C into this code without a word
+            typer.echo("aneuflow: Interrupted; what was finished is kept, run the same command again to go on.", err=True)
+        raise
+    except OSError as error:
+        place = "" if error.filename is None else f" {os.fsdecode(error.filename)}"
+        typer.echo(f"aneuflow: Cannot use{place}: {error.strerror or error}; check path, permission and free space.", err=True)
+        sys.exit(4)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ Viscosity = Annotated[str | None, typer.Option("--viscosity", help="newtonian:PA
 
 def model_table(inlets: list[int] | None, neck_plane: str | None, no_aneurysm: bool | None) -> dict[str, Any]:
     """The [model] settings from their options."""
-    numbers = parse_numbers("--neck-plane", neck_plane, 6) if neck_plane else None
+    numbers = parse_numbers("--neck-plane", neck_plane, 6) if neck_plane is not None else None
     return {
         "inlet_caps": tuple(inlets) if inlets else None,
         "neck_plane": numbers and {"point_mm": numbers[:3], "normal": numbers[3:]},

@@ -40,7 +40,7 @@ def lumen_surface(labels: LabelMap, smoothing_steps: int, least_diameter_mm: flo
 
     The map is blurred by less than a voxel (the soft map where there is one), resampled to at most 0.25 mm, contoured at
     one half, and smoothed keeping its volume; then the surface is shifted along its normals to hold the voxels' volume.
-    Raises InputError where the map is empty or almost so.
+    Raises InputError where the map is empty or almost so, or its aneurysm lies apart from that vessel.
     """
     mask = labels.labels != LABEL_BACKGROUND
     if mask.ndim != 3 or int(mask.sum()) < _FEWEST_VOXELS:
@@ -49,6 +49,12 @@ def lumen_surface(labels: LabelMap, smoothing_steps: int, least_diameter_mm: flo
             "or 2 (aneurysm) is set."
         )
     mask, notes = _largest_part(mask)
+    aneurysm = labels.labels == LABEL_ANEURYSM
+    if aneurysm.any() and not (aneurysm & mask).any():
+        raise InputError(
+            f"The aneurysm (label 2, {int(aneurysm.sum())} voxels) touches the largest vessel nowhere; "
+            "fill the gap between them, or leave out what does not belong to the case."
+        )
     box = _box(mask)
     affine = labels.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ [side.start for side in box]

@@ -111,6 +111,8 @@ def _with_cut_ends(surface: Surface, labeled: LabeledSurface | None) -> tuple[Su
         cut, failed = cut_ends(surface, open_ends(surface))
     else:
         cut, failed = cut_tips(surface, labeled.ends, labeled.doubtful)
+    if not len(cut.triangles):
+        raise InputError("Nothing of a vessel is left between its ends; check that the input shows tubes and not specks.")
     label = sf.face_components(cut.triangles)
     largest = cut.triangles[label == np.argmax(np.bincount(label))]
     points, triangles, _ = sf.compact(cut.points, largest)

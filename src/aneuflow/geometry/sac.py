@@ -212,7 +212,9 @@ def _field_of_plane(lumen: PatchedSurface, point: FloatArray, normal: FloatArray
     points, triangles = lumen.surface.points, lumen.surface.triangles
     length = float(np.linalg.norm(normal))
     if length == 0 or not np.isfinite([*point, *normal]).all():
-        raise InputError(f"The neck plane has no direction (normal {list(normal)}); give a point and a normal into the sac.")
+        raise InputError(
+            f"The neck plane has no direction (normal {np.asarray(normal).tolist()}); give a point and a normal into the sac."
+        )
     field = -((points - point) @ normal) / length
     field[field == 0] = 1e-9
     above = field < 0

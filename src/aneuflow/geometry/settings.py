@@ -7,11 +7,18 @@ from typing import Literal
 import pydantic
 
 
-class NeckPlane(pydantic.BaseModel, frozen=True, extra="forbid"):
+class NeckPlane(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """A plane that parts the sac from its artery, instead of the automatic neck."""
 
     point_mm: tuple[float, float, float] = pydantic.Field(description="A point of the plane, patient LPS, mm.")
     normal: tuple[float, float, float] = pydantic.Field(description="The plane's normal, pointing into the sac.")
+
+    @pydantic.field_validator("normal")
+    @classmethod
+    def _has_direction(cls, normal: tuple[float, float, float]) -> tuple[float, float, float]:
+        if not any(normal):
+            raise ValueError("a normal needs a direction, such as [0, 0, 1]")
+        return normal
 
 
 class ModelSettings(pydantic.BaseModel, frozen=True, extra="forbid"):

@@ -11,6 +11,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 from skimage.morphology import skeletonize
 
+from aneuflow.errors import InputError
 from aneuflow.numerics.centerline import arc_length, smooth_line
 from aneuflow.types import FloatArray
 
@@ -84,9 +85,11 @@ def trimmed_tree(mask: Any, affine: FloatArray, least_diameter_mm: float) -> Tri
 
     From each free end a branch is left out up to where it is `least_diameter_mm` wide over a millimeter; its diameter is
     that of the circle of equal section, from the volume that lies about its axis. Links between vessels stay, however thin.
-    affine (4, 4) maps voxels to LPS mm.
+    affine (4, 4) maps voxels to LPS mm. Raises InputError where the mask has no axis.
     """
     tree, owner, cells = _skeleton(mask, affine)
+    if not len(tree.points):
+        raise InputError("The label map has no axis that blood could follow; check that it shows tubes and not a sheet.")
     trimmed = 0
     for _ in range(8):
         changed = False

@@ -19,6 +19,7 @@ from aneuflow.pipeline.settings import Tables, settings_from
 from aneuflow.pipeline.stages import STAGE_NAMES
 from aneuflow.types import Progress
 
+TABLE_FILES = ("batch.csv", "measures.csv")
 LIST_COLUMNS = ("input", "case", "kind", "units", "modality")
 MEASURE_FILES = ("morphology/morphology.json", "flow/hemodynamics.json")
 
@@ -44,7 +45,12 @@ def read_list(path: Path) -> list[BatchEntry]:
     if not lines:
         raise InputError(f"List {path} is empty; write one input path a line.")
     if lines[0].split(",")[0].strip() == "input":
-        rows = list(csv.DictReader(lines, skipinitialspace=True))
+        try:
+            rows = list(csv.DictReader(lines, skipinitialspace=True))
+        except csv.Error as error:
+            raise InputError(f"List {path} is no CSV table ({error}); correct it.") from error
+        if not rows:
+            raise InputError(f"List {path} has a header and no inputs; write one input a line.")
         unknown = set(rows[0] if rows else ()) - set(LIST_COLUMNS)
         if unknown:
             raise InputError(
@@ -55,8 +61,12 @@ def read_list(path: Path) -> list[BatchEntry]:
     entries: list[BatchEntry] = []
     taken: set[str] = set()
     for row in rows:
+        if not row["input"]:
+            raise InputError(f"List {path} has a line without an input; write its path or leave the line out.")
         source = path.parent / row["input"]
         name = row.get("case") or source.name.removesuffix(".gz").rsplit(".", 1)[0]
+        if name in ("", ".", "..", *TABLE_FILES) or "/" in name or "\0" in name + row["input"]:
+            raise InputError(f"List {path} names a case {name!r}; a case name is one plain folder name, other than a table's.")
         unique = next(n for n in (name, *(f"{name}-{i}" for i in range(2, len(rows) + 2))) if n not in taken)
         taken.add(unique)
         chosen = {key: row[key] for key in ("kind", "units", "modality") if row.get(key)}
@@ -70,6 +80,10 @@ def _child(entry: BatchEntry, case: Path, tables: Tables, answer: Connection) ->
         answer.send((0, ""))
     except AneuflowError as error:
         answer.send((error.exit_code, str(error)))
+    except KeyboardInterrupt:
+        answer.close()  # the parent was interrupted too and says so
+    except OSError as error:
+        answer.send((4, f"Cannot use {error.filename}: {error.strerror}; check path, permission and free space."))
     except Exception as error:
         answer.send((1, f"Unexpected {type(error).__name__}: {error}"))
 
@@ -95,7 +109,10 @@ def _assess_apart(entry: BatchEntry, case: Path, tables: Tables) -> tuple[int, s
 
 
 def _row(entry: BatchEntry, case: CaseFolder, code: int, reason: str, seconds: float) -> dict[str, Any]:
-    stages = case.manifest().stages if case.exists() else {}
+    try:
+        stages = case.manifest().stages
+    except (InputError, OSError):  # no case was begun, or what is there is none; the reason says so
+        stages = {}
     times = {f"{name}_s": round(stages[name].seconds, 1) if name in stages else "" for name in (IMPORT, *STAGE_NAMES)}
     state = "done" if code == 0 else "failed"
     return {"case": entry.case, "state": state, "exit_code": code, "total_s": round(seconds, 1), **times, "reason": reason}

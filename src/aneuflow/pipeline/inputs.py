@@ -25,13 +25,15 @@ def input_kind(path: Path, settings: InputSettings) -> str:
     """image, mask or surface. Raises InputError where the file is missing or contradicts what was said of it."""
     if not path.exists():
         raise InputError(f"Input {path} does not exist; check the path.")
+    if not path.is_file() and not path.is_dir():
+        raise InputError(f"Input {path} is a device or a pipe; give a file or a folder.")
     is_surface = path.suffix.lower() in SURFACE_SUFFIXES
     if settings.kind == "auto":
         return "surface" if is_surface else "image"
     if is_surface != (settings.kind == "surface"):
         found = "a surface" if is_surface else "no surface (STL, OBJ, PLY, VTP)"
         raise InputError(
-            f"Input {path.name} was said to be a {settings.kind}, but by its name it is {found}; correct one of them."
+            f"Input {path.name} was said to be of kind {settings.kind}, but by its name it is {found}; correct one of them."
         )
     return settings.kind
 

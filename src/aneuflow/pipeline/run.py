@@ -43,6 +43,8 @@ def assess(path: Path, case_path: Path, tables: Tables | None = None, progress: 
     input, the input is wrong), MethodError, ResourceError; each failure is also written into the case.
     """
     case = CaseFolder(case_path)
+    if path.is_dir() and case_path.resolve().is_relative_to(path.resolve()):
+        raise InputError(f"Case folder {case_path} lies within the input folder {path}; choose one outside it with -o.")
     with case.locked():
         stored = case.manifest().settings if case.exists() else {}
         settings = settings_from(stored, tables or {})
@@ -65,7 +67,7 @@ def run_stage(case_path: Path, last: str, tables: Tables | None = None, progress
     with case.locked():
         manifest = case.manifest()
         settings = settings_from(manifest.settings, tables or {})
-        if settings.input.model_dump() != manifest.input["settings"]:
+        if settings.input.model_dump() != manifest.input.get("settings"):
             raise InputError(f"How the input is read cannot change within case {case_path.name}; assess it into a new folder.")
         if not _is_valid(case, IMPORT, manifest.input["sha256"]):
             raise InputError(

@@ -48,13 +48,18 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
 Tables = Mapping[str, Mapping[str, Any]]
 
 
+def _checked(tables: Mapping[str, Any]) -> Tables:
+    for name, table in tables.items():
+        if not isinstance(table, Mapping):
+            raise InputError(f"Setting {name} = {table!r} stands outside a table; write it under [simulate] or the like.")
+    return tables
+
+
 def settings_from(*layers: Tables) -> Settings:
     """Settings from tables laid over each other, the last on top. Raises InputError naming the first wrong setting."""
     merged: dict[str, Any] = {}
     for layer in layers:
-        for name, table in layer.items():
-            if not isinstance(table, Mapping):
-                raise InputError(f"Setting {name} = {table!r} stands outside a table; write it under [simulate] or the like.")
+        for name, table in _checked(layer).items():
             merged[name] = {**merged.get(name, {}), **table}
     try:
         return Settings.model_validate(merged)
@@ -69,7 +74,7 @@ def settings_from(*layers: Tables) -> Settings:
 def read_settings(path: Path) -> Tables:
     """The tables of a TOML file. Raises InputError where it is missing or no TOML."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return _checked(tomllib.loads(path.read_text("utf-8")))
     except OSError as error:
         raise InputError(f"Settings file {path}: {error.strerror}; check the path.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

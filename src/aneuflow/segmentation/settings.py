@@ -8,7 +8,7 @@ import pydantic
 from pydantic import Field
 
 
-class SegmentSettings(pydantic.BaseModel, frozen=True, extra="forbid"):
+class SegmentSettings(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """How arteries are taken from the image."""
 
     segmenter: Literal["threshold"] = Field("threshold", description="Method: threshold (local half maximum, no network).")

@@ -120,6 +120,8 @@ def _contrast(values: Float32Array, modality: str, spacing_mm: float) -> tuple[C
         background = _background(values, spacing_mm)
         above, tissue = values - background, float(np.median(background))
         noise = 1.4826 * float(np.median(np.abs(above)))
+    if not (above > 0).any():
+        raise InputError(_NO_VESSEL)
     bright = above > max(_NOISE_FACTOR * noise, 0.15 * float(np.percentile(above[above > 0], 99)))
     return Contrast(above, tissue, noise, _lumen_level(above, bright, spacing_mm)), None
 
