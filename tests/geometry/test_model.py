@@ -124,15 +124,6 @@ def test_a_healthy_circle_of_willis_has_three_inlets_and_no_aneurysm() -> None:
 
 
 @pytest.mark.slow
-def test_a_whole_brain_with_touching_vessels_is_made_whole_from_its_inside() -> None:
-    model = build_model(_stored("intra/brains/ArteryObjAN138.npz"), ModelSettings())
-    assert "surface_resampled" in [note.code for note in model.notes]
-    assert sum(cap.role == "inlet" for cap in model.caps) == 2
-    assert model.aneurysm is not None
-    assert np.linalg.norm(model.aneurysm.ostium.center_mm - [38.1, -77.7, -25.8]) < 2
-
-
-@pytest.mark.slow
 def test_all_true_scale_segments() -> None:
     index = json.loads(shared_data("intra/annotated_index.json").read_text())
     names = [entry["name"] for entry in index if entry["true_scale"]]

@@ -25,4 +25,4 @@ def distance_to_surface(points: FloatArray, triangles: IntArray, queries: FloatA
     field, result = vtkImplicitPolyDataDistance(), vtkDoubleArray()
     field.SetInput(surface)
     field.FunctionValue(numpy_to_vtk(np.ascontiguousarray(queries, np.float64), deep=True), result)
-    return np.abs(vtk_to_numpy(result))
+    return np.asarray(np.abs(vtk_to_numpy(result)))
