@@ -202,3 +202,8 @@ def test_lists_that_name_no_input_or_no_folder(text: str, tmp_path: Path, capsys
     code, _, err = run(capsys, "assess", "--batch", str(tmp_path / "list.csv"), "-o", str(tmp_path / "cases"))
     assert code == 2 and err.startswith("aneuflow: List "), err
     assert not (tmp_path / "cases").exists()
+
+
+def test_a_name_that_is_not_utf8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "report", str(tmp_path / "k\udcff"))
+    assert code == 2 and "is not UTF-8" in err

@@ -9,7 +9,7 @@ import typer
 
 from aneuflow import __version__
 from aneuflow.cli import assess, stages
-from aneuflow.errors import AneuflowError
+from aneuflow.errors import AneuflowError, InputError
 
 EXIT_INTERRUPTED = 130
 
@@ -36,9 +36,17 @@ def _options(
     pass
 
 
+def _check_encoding(arguments: list[str]) -> None:
+    """VTK and the report take UTF-8 alone. Raises InputError naming the first argument that is none."""
+    for text in arguments:
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise InputError(f"Argument {ascii(text)} is not UTF-8; rename the file or folder.")
+
+
 def main() -> None:
     """Run the command line; every error a user can meet ends as one sentence and its exit code."""
     try:
+        _check_encoding(sys.argv)
         app()
     except AneuflowError as error:
         typer.echo(f"aneuflow: {error}", err=True)
