@@ -40,7 +40,7 @@ def _check_encoding(arguments: list[str]) -> None:
     """VTK and the report take UTF-8 alone. Raises InputError naming the first argument that is none."""
     for text in arguments:
         if any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise InputError(f"Argument {ascii(text)} is not UTF-8; rename the file or folder.")
+            raise InputError(f"Argument {text!a} is not UTF-8; rename the file or folder.")
 
 
 def main() -> None:
