@@ -75,7 +75,7 @@ class CaseFolder:
         was_there = self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / LOCK).open("w")
+            lock = (self.path / LOCK).open("a")
         except OSError as error:
             raise ResourceError(f"Cannot use case folder {self.path}: {error.strerror}; choose another with -o.") from error
         with lock:

@@ -89,7 +89,9 @@ def trimmed_tree(mask: Any, affine: FloatArray, least_diameter_mm: float) -> Tri
     """
     tree, owner, cells = _skeleton(mask, affine)
     if not len(tree.points):
-        raise InputError("The label map has no axis that blood could follow; check that it shows tubes and not a sheet.")
+        raise InputError(
+            "The shape has neither openings nor an axis that blood could follow; give one that shows tubes, not a ball or a sheet."
+        )
     trimmed = 0
     for _ in range(8):
         changed = False
