@@ -90,7 +90,7 @@ def trimmed_tree(mask: Any, affine: FloatArray, least_diameter_mm: float) -> Tri
     tree, owner, cells = _skeleton(mask, affine)
     if not len(tree.points):
         raise InputError(
-            "The shape has neither openings nor an axis that blood could follow; give one that shows tubes, not a ball or a sheet."
+            "The shape has neither openings nor an axis for blood to follow; give one that shows tubes, not a ball or a sheet."
         )
     trimmed = 0
     for _ in range(8):
