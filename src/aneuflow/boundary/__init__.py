@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aneuflow.boundary.blood import blood_of
+from aneuflow.boundary.caliber import calibers
 from aneuflow.boundary.inflow import inlet_flows
 from aneuflow.boundary.outlets import outlet_conditions
 from aneuflow.boundary.settings import BoundarySettings
@@ -23,11 +24,10 @@ def set_boundary(
     the waveform is neither bundled nor handed in.
     """
     blood, blood_note = blood_of(settings.density_kg_m3, settings.viscosity)
-    inlets = [cap for cap in model.caps if cap.role == "inlet"]
-    flows, inflow_note = inlet_flows(inlets, settings.flow_ml_s, settings.murray_exponent, blood)
-    outlets, outlet_note = outlet_conditions(
-        [cap for cap in model.caps if cap.role == "outlet"], settings.outlets, settings.murray_exponent
-    )
+    radii, caliber_notes = calibers(model)
+    entering, leaving = ({cap.id: radii[cap.id] for cap in model.caps if cap.role == role} for role in ("inlet", "outlet"))
+    flows, inflow_note = inlet_flows(entering, settings.flow_ml_s, settings.murray_exponent, blood)
+    outlets, outlet_note = outlet_conditions(leaving, settings.outlets, settings.murray_exponent)
     if steady:
         waveform, waveform_note = None, Note("flow_steady", {}, "assumption")
     elif waveform is not None:
@@ -37,9 +37,9 @@ def set_boundary(
         waveform_note = Note("waveform_bundled", {"name": waveform.name, "period_s": waveform.period_s}, "assumption")
     profile_note = Note(f"profile_{settings.profile}", {}, "assumption")
     return BoundaryConditions(
-        inlets=tuple(InletCondition(cap.id, flows[cap.id], settings.profile) for cap in inlets),
+        inlets=tuple(InletCondition(id, flow, settings.profile) for id, flow in flows.items()),
         outlets=outlets,
         blood=blood,
         waveform=waveform,
-        notes=(inflow_note, waveform_note, profile_note, outlet_note, blood_note),
+        notes=(inflow_note, *caliber_notes, waveform_note, profile_note, outlet_note, blood_note),
     )

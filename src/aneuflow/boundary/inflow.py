@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from aneuflow.errors import InputError
-from aneuflow.types import Blood, Cap, Note
+from aneuflow.types import Blood, Note
 
 # Cycle-mean wall shear that arteries keep by adapting their caliber (Kamiya and Togawa 1980; 1.5 Pa: Malek 1999).
 WALL_SHEAR_PA = 1.5
@@ -41,18 +41,19 @@ def poiseuille_flow_ml_s(radius_mm: float, wall_shear_pa: float, viscosity: floa
 
 
 def inlet_flows(
-    inlets: Sequence[Cap], total_ml_s: float | None, exponent: float, blood: Blood
+    radii_mm: Mapping[int, float], total_ml_s: float | None, exponent: float, blood: Blood
 ) -> tuple[dict[int, float], Note]:
     """Cycle-mean flow in mL/s by inlet cap id, and the note that says where it comes from.
 
+    radii_mm: that of the artery behind each inlet, by cap id.
     total_ml_s given: split by radius to the power `exponent`. None: each inlet by 1.5 Pa wall shear in its own radius.
     Raises InputError where there is no inlet, or where the rule gives more than 15 mL/s in one inlet or less than
     0.2 mL/s in all: then the size is not that of a cerebral artery, or not in mm.
     """
-    if not inlets:
+    if not radii_mm:
         raise InputError("The model has no inlet, so no flow can be set; name one of its caps with --inlet.")
-    radii = np.array([cap.radius_mm for cap in inlets])
-    ids = [cap.id for cap in inlets]
+    radii = np.array(list(radii_mm.values()))
+    ids = list(radii_mm)
     low, high = FLOW_RANGE_ML_S
     if total_ml_s is not None:
         weights = radii**exponent / np.sum(radii**exponent)

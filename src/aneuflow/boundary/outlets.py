@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import numpy as np
 
 from aneuflow.errors import InputError
-from aneuflow.types import Cap, FloatArray, Note, OutletCondition
+from aneuflow.types import FloatArray, Note, OutletCondition
 
 
 def murray_shares(radii_mm: FloatArray, exponent: float) -> FloatArray:
@@ -18,27 +18,28 @@ def murray_shares(radii_mm: FloatArray, exponent: float) -> FloatArray:
 
 
 def outlet_conditions(
-    outlets: Sequence[Cap], kind: Literal["murray", "zero-pressure"], exponent: float
+    radii_mm: Mapping[int, float], kind: Literal["murray", "zero-pressure"], exponent: float
 ) -> tuple[tuple[OutletCondition, ...], Note]:
     """The condition at each outlet and the note that says what was assumed.
 
+    radii_mm: that of the artery at each outlet, by cap id.
     A single outlet takes all the flow: it gets zero pressure in either case. Raises InputError where there is none.
     """
-    if not outlets:
+    if not radii_mm:
         raise InputError(
             "The model has no outlet, so blood cannot leave it; open a second end or change the inlet with --inlet."
         )
-    if len(outlets) == 1:
-        return _zero_pressure(outlets), Note("outlet_single", {}, "information")
+    if len(radii_mm) == 1:
+        return _zero_pressure(radii_mm), Note("outlet_single", {}, "information")
     if kind == "zero-pressure":
-        return _zero_pressure(outlets), Note("outlets_zero_pressure", {"outlets": len(outlets)}, "assumption")
-    shares = murray_shares(np.array([cap.radius_mm for cap in outlets]), exponent)
+        return _zero_pressure(radii_mm), Note("outlets_zero_pressure", {"outlets": len(radii_mm)}, "assumption")
+    shares = murray_shares(np.array(list(radii_mm.values())), exponent)
     conditions = tuple(
-        OutletCondition(cap_id=cap.id, kind="flow-split", flow_share=share)
-        for cap, share in zip(outlets, shares.tolist(), strict=True)
+        OutletCondition(cap_id=id, kind="flow-split", flow_share=share)
+        for id, share in zip(radii_mm, shares.tolist(), strict=True)
     )
-    return conditions, Note("outlets_murray", {"outlets": len(outlets), "exponent": exponent}, "assumption")
+    return conditions, Note("outlets_murray", {"outlets": len(radii_mm), "exponent": exponent}, "assumption")
 
 
-def _zero_pressure(outlets: Sequence[Cap]) -> tuple[OutletCondition, ...]:
-    return tuple(OutletCondition(cap_id=cap.id, kind="pressure", pressure=0.0) for cap in outlets)
+def _zero_pressure(caps: Iterable[int]) -> tuple[OutletCondition, ...]:
+    return tuple(OutletCondition(cap_id=id, kind="pressure", pressure=0.0) for id in caps)
