@@ -251,3 +251,136 @@ class FlowSolution:
     history: Mapping[str, FloatArray]
     numerics: Mapping[str, Any]
     notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True)
+class Span:
+    """What a number can be, by quantity id: `value` None where only the span is known, `high` None where it is open above."""
+
+    id: str
+    value: float | None
+    low: float
+    high: float | None
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """A published score: its sums of points and what they stand for. `missing`: answers that would narrow it.
+
+    refused: why it is not given (a note code with values), None where it is. Texts stand in the score's table.
+    """
+
+    id: str
+    points: tuple[Span, ...]
+    outcomes: tuple[Span, ...]
+    missing: tuple[str, ...]
+    refused: Note | None = None
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one answer, `shown`, adds to the log-odds of a learned model, against the mean of its training table."""
+
+    answer: str
+    shown: str
+    value: float | None
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class SimilarCase:
+    """One case of the training table: its answers as text and whether it had ruptured."""
+
+    answers: Mapping[str, str]
+    ruptured: bool
+
+
+@dataclass(frozen=True)
+class Resemblance:
+    """How much an aneurysm resembles ruptured ones of a table, by a named model; never when it will rupture.
+
+    outside: answers that lie outside the training range, with what that range is.
+    """
+
+    model: str
+    sha256: str
+    probability: Span
+    base: float
+    contributions: tuple[Contribution, ...]
+    missing: tuple[str, ...]
+    outside: Mapping[str, str]
+    similar: tuple[SimilarCase, ...]
+
+
+@dataclass(frozen=True)
+class WallRegion:
+    """A connected part of the sac's wall that meets a written definition (`kind`, a quantity id).
+
+    center_mm lies on the wall; place is where along the height over the neck; values: area and means by quantity id;
+    stability: share of the samples of flow and surface that keep the region, in [0, 1].
+    """
+
+    kind: str
+    center_mm: tuple[float, float, float]
+    place: Literal["neck", "body", "dome"]
+    values: tuple[Measure, ...]
+    stability: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One line of the grade: points by the rule `id` and what they rest on; low < high where that is uncertain or missing."""
+
+    id: str
+    points: float | None
+    low: float
+    high: float
+    maximum: float
+    shown: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What would move the grade: `answer` known to be (or measured at) `shown` leaves the grades from `low` to `high`."""
+
+    answer: str
+    shown: str
+    low: str
+    high: str
+
+
+@dataclass(frozen=True)
+class Grade:
+    """low, moderate, high or very_high by the rules `rules`; None where it cannot be graded, and `why` says why."""
+
+    grade: str | None
+    low: str
+    high: str
+    points: Span
+    rules: str
+    evidence: tuple[Evidence, ...]
+    changes: tuple[Change, ...]
+    why: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Risk:
+    """All that is said of risk.
+
+    wall: None without flow; region_id (n,) int32: 0 none, else 1 + index into `regions`; fields: (n,) uint8 by kind of region;
+    not_looked_for: kinds that this flow cannot show; answers: what was known, as text by name.
+    """
+
+    wall: Surface
+    region_id: IntArray
+    fields: Mapping[str, ByteArray]
+    regions: tuple[WallRegion, ...]
+    not_looked_for: tuple[str, ...]
+    scores: tuple[ScoreResult, ...]
+    resemblance: Resemblance | None
+    grade: Grade | None
+    answers: Mapping[str, str]
+    proposed_sites: tuple[str, ...]
+    flow_used: bool
+    notes: tuple[Note, ...] = ()
