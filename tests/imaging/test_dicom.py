@@ -6,11 +6,13 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from pydicom.uid import generate_uid
 
 from aneuflow.errors import InputError
 from aneuflow.imaging import read_image
+from aneuflow.report.text import note_text
 from tests.conftest import shared_data
 from tests.imaging.dicom_series import WriteSlice, slice_pixels, slice_writer
 
@@ -134,9 +136,39 @@ def test_angiographic_series_of_a_study_is_chosen(write_slice):
         )
     volume = read_image(path.parent)
     assert volume.values.shape[2] == 20
-    chosen = notes(volume)["series_chosen"]
-    assert (chosen["count"], chosen["slices"], chosen["key_words"]) == (2, 20, "CTA")
-    assert chosen["points"] > chosen["next_points"]
+    chosen, other = notes(volume)["series_chosen"], notes(volume)["series_not_taken"]
+    assert (chosen["count"], chosen["slices"]) == (2, 20)
+    assert chosen["reasons"] == [["angiographic", 4.0], ["contrast", 2.0], ["thin", 2.0], ["very_thin", 1.0]]
+    assert (chosen["points"], chosen["next_points"]) == (9.0, 2.0)
+    assert (other["slices"], other["reasons"]) == (30, [["thin", 2.0]])
+    said = note_text("en", next(note for note in volume.notes if note.code == "series_chosen"))
+    assert said == (
+        "Of 2 series the one with 20 slices of 0.6 mm was taken as the angiogram: 9 points (words of angiography +4, "
+        "contrast agent +2, slices of 1 mm or less +2, slices of 0.7 mm or less +1); the next had 2."
+    )
+
+
+def test_a_picture_without_place_beside_the_slices_does_no_harm(write_slice):
+    folder = write_series(write_slice)
+    path = write_slice("dose.dcm", 9, (0, 0, 0), ImageType=["DERIVED", "SECONDARY"])
+    dataset = pydicom.dcmread(path)
+    del dataset.ImagePositionPatient
+    dataset.save_as(path)
+    np.testing.assert_array_equal(read_image(folder).values, expected())
+
+
+def test_text_in_the_pixels_is_flagged(write_slice):
+    folder = write_series(write_slice, BurnedInAnnotation="YES")
+    assert notes(read_image(folder))["burned_in_annotation"]["count"] == 8
+
+
+def test_files_without_preamble_are_read(write_slice):
+    folder = write_series(write_slice)
+    for path in folder.iterdir():
+        dataset = pydicom.dcmread(path)
+        pydicom.dcmwrite(path, pydicom.Dataset(dataset), implicit_vr=True, little_endian=True, enforce_file_format=False)
+        assert path.read_bytes()[128:132] != b"DICM"
+    np.testing.assert_array_equal(read_image(folder).values, expected())
 
 
 def test_zip_reads_as_the_folder_does(write_slice, tmp_path):

@@ -28,7 +28,10 @@ StageState = Literal["done", "failed"]
 
 @dataclass(frozen=True)
 class StageRecord:
-    """How a stage last ended. `key` stands for its inputs, settings and version; `outputs` maps file to SHA-256."""
+    """How a stage last ended. `key` stands for its inputs, settings and version; `outputs` maps file to SHA-256.
+
+    `reason`: why it failed; for an import from a study, why this series was taken.
+    """
 
     state: StageState
     key: str

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from aneuflow.errors import InputError
+from aneuflow.errors import InputError, ResourceError
 from aneuflow.types import Float32Array, FloatArray
 
 MAX_VOXELS = 2_000_000_000
 MIN_VOXELS_PER_SIDE = 4
+# As stored, and as float32.
+_BYTES_PER_VOXEL = 8
 # Outside these a header is wrong: micro-CT lies below, a millimeter field read as meters above.
 SPACING_RANGE_MM = (0.02, 20.0)
 
@@ -33,6 +36,26 @@ def check_shape(shape: Sequence[int], where: str) -> None:
         )
     if np.prod(sides[:3], dtype=float) > MAX_VOXELS:
         raise InputError(f"{where} claims {text} voxels, over the limit of {MAX_VOXELS:.0e}; crop it or mend its header.")
+    check_memory(_BYTES_PER_VOXEL * np.prod(sides[:3], dtype=float), where)
+
+
+def check_memory(size: float, where: str) -> None:
+    """Raises ResourceError where `size` bytes are more than the machine has free; silent where it does not tell."""
+    free = _free_bytes()
+    if free is not None and size > free:
+        raise ResourceError(
+            f"{where} needs {size / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are free; crop it to the head's arteries "
+            "or give the angiographic series alone."
+        )
+
+
+def _free_bytes() -> float | None:
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+    except OSError:
+        return None
+    kibibytes = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return 1024.0 * int(kibibytes[0]) if kibibytes else None
 
 
 def check_affine(affine: FloatArray, where: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -11,24 +12,35 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pydicom
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from aneuflow.errors import InputError, ResourceError
 from aneuflow.imaging.checks import check_affine, check_shape, check_values
-from aneuflow.imaging.dicom_files import Opener, dicom_openers
+from aneuflow.imaging.dicom_files import Opener, dicom_openers, is_bare_dicom
 from aneuflow.imaging.frames import Frame, SeriesTraits
 from aneuflow.imaging.series import Series, choose_series, main_stack
 from aneuflow.imaging.stack import MIN_SLICES, order_stack, stack_affine
 from aneuflow.types import Float32Array, FloatArray, Note, Volume
 
 Pixels = Callable[[Frame], npt.NDArray[np.float32]]
+# A study may hold dozens of series; the best of those left aside are enough to see why.
+_NAMED_SERIES = 5
 _MODALITY: dict[str, Literal["CTA", "MRA", "3DRA"]] = {"CT": "CTA", "MR": "MRA", "XA": "3DRA"}
 
 
-def read_dicom(path: Path, where: str) -> Volume:
-    """The angiographic series under `path` (file, folder or zip) as a Volume; CT in Hounsfield units.
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """A series as a volume, and the plane that each of its slices along the third axis came from."""
+
+    volume: Volume
+    frames: tuple[Frame, ...]
+
+
+def read_dicom(path: Path, where: str) -> Stack:
+    """The angiographic series under `path` (file, folder or zip) as a Volume with its planes; CT in Hounsfield units.
 
     Voxel values, geometry, modality and a technical description are kept, nothing else of the files. Raises InputError
-    where there is no 3-D angiogram or its planes form no regular grid.
+    where there is no 3-D angiogram or its planes form no regular grid, ResourceError where it would not fit in memory.
     """
     chosen, others, damaged = choose_series(dicom_openers(path, where), where)
     if not chosen.traits.photometric.startswith("MONOCHROME"):
@@ -36,16 +48,17 @@ def read_dicom(path: Path, where: str) -> Volume:
     stack, stray = main_stack(chosen.frames, where)
     if len(stack) < MIN_SLICES:
         raise InputError(f"{where} has only {len(stack)} slice(s), at least {MIN_SLICES} are needed; give the whole series.")
+    check_shape((stack[0].shape[1], stack[0].shape[0], len(stack)), where)
     pixels = _pixel_reader(where)
     frames, doubles = order_stack(stack, lambda a, b: bool(np.array_equal(pixels(a), pixels(b))), where)
     affine = stack_affine(frames, where)
-    check_shape((frames[0].shape[1], frames[0].shape[0], len(frames)), where)
     check_affine(affine, where)
     values = check_values(_stacked(frames, pixels, where), where)
     if chosen.traits.photometric == "MONOCHROME1" and chosen.traits.modality != "CT":
         values = values.max() + values.min() - values
     notes = _notes(chosen, others, affine, {"stray": stray, "doubled": doubles, "damaged": damaged})
-    return Volume(values, affine, _MODALITY[chosen.traits.modality], _describe(chosen.traits, affine, values.shape), notes)
+    described = _describe(chosen.traits, affine, values.shape)
+    return Stack(Volume(values, affine, _MODALITY[chosen.traits.modality], described, notes), tuple(frames))
 
 
 def _pixel_reader(where: str) -> Pixels:
@@ -53,7 +66,12 @@ def _pixel_reader(where: str) -> Pixels:
     def decoded(opener: Opener) -> npt.NDArray[np.generic]:
         with warnings.catch_warnings(), opener() as file:
             warnings.simplefilter("ignore")
-            return np.asarray(pydicom.dcmread(file).pixel_array)
+            bare = is_bare_dicom(file)
+            dataset = pydicom.dcmread(file, force=bare)
+            if bare:
+                implicit = dataset.original_encoding[0]
+                dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+            return np.asarray(dataset.pixel_array)
 
     def pixels(frame: Frame) -> npt.NDArray[np.float32]:
         try:
@@ -86,9 +104,12 @@ def _stacked(frames: Sequence[Frame], pixels: Pixels, where: str) -> Float32Arra
 def _notes(chosen: Series, others: Sequence[Series], affine: FloatArray, left_out: dict[str, int]) -> tuple[Note, ...]:
     notes = []
     if others:
-        words = ", ".join(sorted(chosen.traits.key_words)) or "-"
-        values = {"count": len(others) + 1, "slices": len(chosen.frames), "points": chosen.score}
-        notes.append(Note("series_chosen", {**values, "next_points": others[0].score, "key_words": words}, "information"))
+        values = {"count": len(others) + 1, **_standing(chosen), "next_points": others[0].score}
+        notes.append(Note("series_chosen", values, "information"))
+    notes.extend(Note("series_not_taken", _standing(series), "information") for series in others[:_NAMED_SERIES])
+    burned_in = sum(frame.burned_in for frame in chosen.frames)
+    if burned_in:
+        notes.append(Note("burned_in_annotation", {"count": burned_in}))
     if any(left_out.values()):
         notes.append(Note("files_left_out", left_out))
     normal = np.cross(affine[:3, 0], affine[:3, 1])
@@ -99,6 +120,13 @@ def _notes(chosen: Series, others: Sequence[Series], affine: FloatArray, left_ou
     if chosen.traits.modality == "CT" and not chosen.traits.contrast:
         notes.append(Note("contrast_not_recorded"))
     return tuple(notes)
+
+
+def _standing(series: Series) -> dict[str, object]:
+    """A series as the notes tell of it, in technical terms alone."""
+    thickness = series.frames[0].thickness_mm
+    facts = {"modality": series.traits.modality, "slices": len(series.frames), "thickness_mm": thickness}
+    return {**facts, "points": series.score, "reasons": [[reason, points] for reason, points in series.points.items()]}
 
 
 def _describe(traits: SeriesTraits, affine: FloatArray, shape: tuple[int, ...]) -> str:

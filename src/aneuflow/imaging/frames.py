@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pydicom
 
-from aneuflow.imaging.dicom_files import Opener
+from aneuflow.imaging.dicom_files import Opener, is_bare_dicom, refuse_inflated
 from aneuflow.types import FloatArray
 
 # Only these are ever parsed: names, dates, comments and accession numbers do not enter the program.
@@ -18,8 +18,12 @@ _TAGS = [
     "SOPClassUID", "SeriesInstanceUID", "Modality", "ImageType", "SeriesDescription", "ProtocolName", "Rows", "Columns",
     "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "ImagePositionPatient", "ImageOrientationPatient",
     "PixelSpacing", "SliceThickness", "RescaleSlope", "RescaleIntercept", "EchoTime", "TemporalPositionIdentifier",
-    "ContrastBolusAgent", "ConvolutionKernel", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "ContrastBolusAgent", "ConvolutionKernel", "BurnedInAnnotation", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
 ]  # fmt: skip
+_SCREEN_PICTURES = frozenset({"SCREEN SAVE", "SCREENSAVE", "CAPTURE"})
+# Enhanced series of a head hold some thousand frames; a header that claims more is damaged or hostile.
+_MAX_FRAMES = 20_000
 _KEY_WORDS = frozenset(
     {"CTA", "MRA", "ANGIO", "ANGIOGRAPHY", "ANGIOGRAM", "TOF", "3DRA", "ROTATION", "ROTATIONAL", "ARTERIAL", "ARTERY"}
     | {"CAROTID", "CIRCLE", "WILLIS", "COW", "DSA", "XPERCT", "DYNACT", "VENOUS", "VEIN", "VEINS", "MRV", "CTV"}
@@ -58,6 +62,12 @@ class Frame:
     slope: float
     intercept: float
     echo: str
+    burned_in: bool
+
+    @property
+    def placed(self) -> bool:
+        """Whether the file says where in the patient the plane lies."""
+        return self.position is not None and self.row is not None and self.spacing is not None
 
 
 def read_frames(opener: Opener) -> tuple[str, SeriesTraits, list[Frame]] | None:
@@ -69,7 +79,9 @@ def read_frames(opener: Opener) -> tuple[str, SeriesTraits, list[Frame]] | None:
         warnings.simplefilter("ignore")  # pydicom warns of odd values; what matters is checked afterwards
         try:
             with opener() as file:
-                header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS)
+                refuse_inflated(file)
+                bare = is_bare_dicom(file)
+                header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS, force=bare)
         except pydicom.errors.InvalidDicomError:
             return None
         except Exception as error:  # a damaged file can break the parser anywhere
@@ -77,7 +89,10 @@ def read_frames(opener: Opener) -> tuple[str, SeriesTraits, list[Frame]] | None:
         try:
             if not header.get("Rows"):
                 return None
-            frames = [_frame(header, opener, index) for index in range(int(header.get("NumberOfFrames") or 1))]
+            count = int(header.get("NumberOfFrames") or 1)
+            if not 0 < count <= _MAX_FRAMES:
+                raise ValueError(f"{count} frames")
+            frames = [_frame(header, opener, index) for index in range(count)]
             return str(header.get("SeriesInstanceUID")), _traits(header), frames
         except Exception as error:
             raise ValueError("header with values of the wrong kind") from error
@@ -127,6 +142,8 @@ def _frame(header: pydicom.Dataset, opener: Opener, index: int) -> Frame:
         slope=1.0 if slope is None else float(slope),
         intercept=0.0 if intercept is None else float(intercept),
         echo=f"{echo}/{phase}",
+        burned_in=str(header.get("BurnedInAnnotation", "")).upper() == "YES"
+        or bool(_SCREEN_PICTURES.intersection(str(word).upper() for word in header.get("ImageType") or ())),
     )
 
 

@@ -34,7 +34,7 @@ def read_image(path: Path, modality: str = "auto") -> Volume:
         raise InputError(f"Modality {modality} is not known; use one of auto, {', '.join(MODALITIES)}.")
     path, where = _existing(path)
     if _is_dicom(path):
-        volume = read_dicom(path, where)
+        volume = read_dicom(path, where).volume
     else:
         raw, affine, notes, kind = _read_grid(path, where)
         volume = Volume(check_values(raw, where), affine, "unknown", _describe(kind, affine, raw.shape), notes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aneuflow.errors import InputError
@@ -24,19 +24,23 @@ _MAIN_STACK_SHARE = 0.8
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """One DICOM series: its traits, its planes and the points it scores as an angiogram."""
+    """One DICOM series: its traits, its planes and what it scores as an angiogram, by reason."""
 
     traits: SeriesTraits
     frames: tuple[Frame, ...]
-    score: float
+    points: Mapping[str, float]
+
+    @property
+    def score(self) -> float:
+        return sum(self.points.values())
 
 
 def choose_series(openers: Sequence[Opener], where: str) -> tuple[Series, Sequence[Series], int]:
     """The series most like an angiogram, the others that were candidates, and how many files could not be read.
 
     Points: words of angiography in the description, contrast agent, thin and many slices, a full matrix; against it
-    veins, projections, reformats, perfusion maps and a bone kernel. Localizers and images that are not CT, MR or 3-D
-    XA are no candidates. Raises InputError where none is left.
+    veins, projections, reformats, perfusion maps and a bone kernel. Localizers, images without a place in the patient and
+    such that are not CT, MR or 3-D XA are no candidates. Raises InputError where none is left.
     """
     groups: dict[str, tuple[SeriesTraits, list[Frame]]] = {}
     damaged = 0
@@ -51,11 +55,12 @@ def choose_series(openers: Sequence[Opener], where: str) -> tuple[Series, Sequen
         key, traits, frames = found
         if _LOCALIZER & (set(traits.image_type) | traits.key_words):
             key += "/localizer"
-        groups.setdefault(key, (traits, []))[1].extend(frames)
+        for frame in frames:
+            groups.setdefault(key if frame.placed else f"{key}/unplaced", (traits, []))[1].append(frame)
     if not groups:
         raise InputError(_nothing(where, damaged))
     volumes = [
-        Series(traits, tuple(frames), _score(traits, frames))
+        Series(traits, tuple(frames), _points(traits, frames))
         for traits, frames in groups.values()
         if _is_volume(traits, frames)
     ]
@@ -87,20 +92,32 @@ def main_stack(frames: Sequence[Frame], where: str) -> tuple[list[Frame], int]:
 
 
 def _is_volume(traits: SeriesTraits, frames: Sequence[Frame]) -> bool:
-    placed = all(frame.position is not None and frame.row is not None and frame.spacing is not None for frame in frames)
-    return traits.modality in {"CT", "MR", "XA"} and placed and not _LOCALIZER & (set(traits.image_type) | traits.key_words)
+    return (
+        traits.modality in {"CT", "MR", "XA"}
+        and all(frame.placed for frame in frames)
+        and not _LOCALIZER & (set(traits.image_type) | traits.key_words)
+    )
 
 
-def _score(traits: SeriesTraits, frames: Sequence[Frame]) -> float:
+def _points(traits: SeriesTraits, frames: Sequence[Frame]) -> dict[str, float]:
+    """What speaks for and against the series; the text catalogue words the reasons under `series`."""
     words = traits.key_words | set(traits.image_type)
     thickness = frames[0].thickness_mm or 99.0
-    score = 4.0 * bool(words & _ANGIOGRAPHIC) + 2.0 * traits.contrast
-    score += (
-        2.0 * (thickness <= 1.0) + 1.0 * (thickness <= 0.7) + 2.0 * (len(frames) >= 60) + 1.0 * (min(frames[0].shape) >= 256)
-    )
-    score -= 3.0 * bool(words & _VENOUS) + 6.0 * bool(words & _PROJECTED) + 6.0 * bool(words & _MAPS)
-    score -= 2.0 * ("BONE" in words) + 1.0 * ("DERIVED" in words)
-    return score - 8.0 * (len(frames) < 10)
+    rules = {
+        "angiographic": (4.0, bool(words & _ANGIOGRAPHIC)),
+        "contrast": (2.0, traits.contrast),
+        "thin": (2.0, thickness <= 1.0),
+        "very_thin": (1.0, thickness <= 0.7),
+        "many": (2.0, len(frames) >= 60),
+        "matrix": (1.0, min(frames[0].shape) >= 256),
+        "venous": (-3.0, bool(words & _VENOUS)),
+        "projected": (-6.0, bool(words & _PROJECTED)),
+        "map": (-6.0, bool(words & _MAPS)),
+        "bone": (-2.0, "BONE" in words),
+        "derived": (-1.0, "DERIVED" in words),
+        "few": (-8.0, len(frames) < 10),
+    }
+    return {reason: points for reason, (points, holds) in rules.items() if holds}
 
 
 def _nothing(where: str, damaged: int) -> str:

@@ -14,10 +14,12 @@ from aneuflow.errors import InputError
 from aneuflow.geometry.read_surface import read_surface
 from aneuflow.imaging import read_image, read_label_map
 from aneuflow.pipeline.settings import InputSettings
+from aneuflow.report.text import note_text
 
 SURFACE_SUFFIXES = {".stl", ".obj", ".ply", ".vtp"}
 IMPORT_VERSION = 1
 WAVEFORM_FOLDER, WAVEFORM_FILE = "waveform", "waveform.csv"
+_CHOICE = ("series_chosen", "series_not_taken")
 FOLDERS = {"image": "image", "mask": "segmentation", "surface": "surface"}
 
 
@@ -57,17 +59,20 @@ def describe(path: Path, settings: InputSettings) -> dict[str, Any]:
 
 
 def import_input(case: CaseFolder, path: Path, described: dict[str, Any], settings: InputSettings) -> StageRecord:
-    """Read the input, de-identified, into the case folder."""
+    """Read the input, de-identified, into the case folder; the record's reason says why this series of a study."""
     kind = described["kind"]
     folder = FOLDERS[kind]
+    why = ""
     with case.writing(folder) as target:
         if kind == "surface":
             store.write_surface(target, read_surface(path, settings.units))
         elif kind == "mask":
             store.write_labels(target, read_label_map(path))
         else:
-            store.write_image(target, read_image(path, settings.modality))
-    return StageRecord("done", described["sha256"], folder, case.outputs(folder), 0.0)
+            volume = read_image(path, settings.modality)
+            store.write_image(target, volume)
+            why = " ".join(note_text("en", note) for note in volume.notes if note.code in _CHOICE)
+    return StageRecord("done", described["sha256"], folder, case.outputs(folder), 0.0, why)
 
 
 def import_waveform(case: CaseFolder, name: str, period_s: float | None) -> str:

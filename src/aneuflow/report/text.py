@@ -35,10 +35,18 @@ def text(language: Language, key: str, **values: Any) -> str:
 def note_text(language: Language, note: Note) -> str:
     """The sentence of a note; one without a wording is shown by its code and values, for a warning must never be lost."""
     try:
-        return text(language, f"note.{note.code}", **note.values)
+        return text(language, f"note.{note.code}", **{name: _worded(language, value) for name, value in note.values.items()})
     except (AneuflowError, KeyError, IndexError, ValueError, TypeError):
         values = ", ".join(f"{name} = {value}" for name, value in note.values.items())
         return f"{note.code} ({values})" if values else note.code
+
+
+def _worded(language: Language, value: Any) -> Any:
+    """A list of (reason, points) in words; anything else as it is."""
+    if not isinstance(value, list | tuple):
+        return value
+    reasons = [f"{text(language, f'series.{reason}')} {points:+.0f}" for reason, points in value]
+    return ", ".join(reasons) or "–"
 
 
 def quantity_name(language: Language, quantity: Quantity) -> str:
