@@ -11,7 +11,7 @@ from aneuflow.errors import MethodError
 from aneuflow.geometry.sac import find_aneurysm
 from aneuflow.morphology import MorphologySettings, measure
 from aneuflow.quantities import quantity
-from aneuflow.types import Cap, Centerline, LumenModel, PatchedSurface, Surface
+from aneuflow.types import Cap, Centerline, LumenModel, Note, PatchedSurface, Surface
 from tests.sac_shapes import straight
 
 TUBE, SPHERE, MIDDLE = 1.5, 2.5, 3.5
@@ -76,11 +76,37 @@ def test_every_value_lies_within_its_interval_and_is_in_the_registry() -> None:
             assert entry.low <= entry.value <= entry.high
 
 
-def test_wall_moved_by_its_uncertainty_moves_a_sphere_by_twice_that() -> None:
-    entry = next(m for m in measure(model(), MorphologySettings(surface_uncertainty_mm=0.2)).measures if m.id == "width")
+def test_interval_of_a_sphere_follows_from_its_walls_uncertainty() -> None:
+    """A wall of standard deviation s has a diameter of up to 2 s, less where opposite walls move independently."""
+    settings = MorphologySettings(surface_uncertainty_mm=0.2, neck_uncertainty_mm=0.0, resampling_pairs=60)
+    entry = next(m for m in measure(model(), settings).measures if m.id == "width")
     assert entry.high is not None and entry.low is not None
-    assert entry.high - entry.value == pytest.approx(0.4, rel=0.05)
-    assert entry.value - entry.low == pytest.approx(0.4, rel=0.05)
+    assert 1.645 * 0.2 * 2 * 0.7 < 0.5 * (entry.high - entry.low) < 1.645 * 0.2 * 2 * 1.1
+
+
+def test_every_measure_but_none_of_an_exact_model_has_an_interval() -> None:
+    for entry in measure(model(), MorphologySettings()).measures:
+        assert entry.low is not None and entry.high is not None, entry.id
+        assert entry.high > entry.low or entry.id == "bleb_count", entry.id
+    exact = MorphologySettings(surface_uncertainty_mm=0.0, neck_uncertainty_mm=0.0)
+    sure = model()
+    assert sure.aneurysm is not None
+    ostium = dataclasses.replace(sure.aneurysm.ostium, confidence=1.0)
+    sure = dataclasses.replace(sure, aneurysm=dataclasses.replace(sure.aneurysm, ostium=ostium))
+    assert all(entry.low is None for entry in measure(sure, exact).measures)
+
+
+def test_intervals_are_the_same_on_every_call() -> None:
+    assert measure(model(), MorphologySettings()) == measure(model(), MorphologySettings())
+
+
+def test_larger_voxels_widen_the_intervals() -> None:
+    note = Note("surface_from_labels", {"spacing_mm": 0.9, "loss_percent": 0.0})
+    from_voxels = dataclasses.replace(model(), notes=(note,))
+    first = {m.id: m for m in measure(model(), MorphologySettings()).measures}
+    second = {m.id: m for m in measure(from_voxels, MorphologySettings()).measures}
+    for name in ("maximum_diameter", "parent_diameter", "lumen_volume"):
+        assert second[name].high - second[name].low == pytest.approx(2 * (first[name].high - first[name].low), rel=0.15), name
 
 
 def test_less_sure_neck_widens_the_intervals() -> None:

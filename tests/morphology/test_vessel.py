@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aneuflow.morphology import vessel
-from aneuflow.types import Centerline
+from aneuflow.types import WALL_PATCH, Centerline
 from tests.sac_shapes import straight
 
 
@@ -36,9 +36,28 @@ def test_minimum_diameter_finds_the_narrowing_and_not_the_ends() -> None:
     )
 
 
-def test_tube_has_its_volume_wall_and_inlet() -> None:
-    lumen, caps = straight(radius=1.5)
-    points = lumen.surface.points
-    assert vessel.lumen_volume(points, lumen) == pytest.approx(np.pi * 1.5**2 * 16, rel=0.02)
-    assert vessel.lumen_area(points, lumen) == pytest.approx(2 * np.pi * 1.5 * 16, rel=0.02)
-    assert vessel.inlet_diameter(caps) == 3.0
+def test_tube_has_its_volume_and_wall() -> None:
+    lumen, _ = straight(radius=1.5)
+    points, triangles = lumen.surface.points, lumen.surface.triangles
+    assert vessel.volume(points, triangles) == pytest.approx(np.pi * 1.5**2 * 16, rel=0.02)
+    assert vessel.area(points, triangles[lumen.patch == WALL_PATCH]) == pytest.approx(2 * np.pi * 1.5 * 16, rel=0.02)
+
+
+def screw(radius: float, rise: float, turns: float, tube: float = 1.5) -> Centerline:
+    angle = np.linspace(0, 2 * np.pi * turns, 300)
+    points = np.stack([radius * np.cos(angle), radius * np.sin(angle), rise * angle], axis=1)
+    return Centerline(1, 2, points, np.full(300, tube))
+
+
+@pytest.mark.parametrize(("radius", "rise"), [(4.0, 2.0), (6.0, -3.0), (8.0, 0.5)])
+def test_screw_has_its_curvature_and_torsion_with_its_sign(radius: float, rise: float) -> None:
+    found = vessel.parent_bend(screw(radius, rise, 0.6))
+    assert found is not None
+    square = radius**2 + rise**2
+    assert found == (pytest.approx(radius / square, rel=0.02), pytest.approx(rise / square, rel=0.02))
+
+
+def test_straight_artery_has_no_curvature_and_a_stump_has_no_bend_at_all() -> None:
+    bend = vessel.parent_bend(taper(20, 1.5, 1.5))
+    assert bend == (pytest.approx(0, abs=1e-9), pytest.approx(0, abs=1e-3))
+    assert vessel.parent_bend(taper(2, 1.5, 1.5)) is None

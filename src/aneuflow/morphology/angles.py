@@ -1,4 +1,4 @@
-"""Angles between the sac and the branches at its neck."""
+"""Angles between the sac, its neck plane and the branches at its neck."""
 
 from __future__ import annotations
 
@@ -28,3 +28,8 @@ def angle_deg(first: FloatArray, second: FloatArray) -> float:
     """Angle between two vectors (3,), degrees in [0, 180]."""
     cosine = float(first @ second) / max(float(np.linalg.norm(first) * np.linalg.norm(second)), 1e-12)
     return math.degrees(math.acos(min(1.0, max(-1.0, cosine))))
+
+
+def angle_to_plane_deg(vector: FloatArray, normal: FloatArray) -> float:
+    """Angle between a vector (3,) and the plane of the normal (3,), degrees in [0, 90]."""
+    return abs(90.0 - angle_deg(vector, normal))

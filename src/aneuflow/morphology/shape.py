@@ -34,3 +34,13 @@ def ellipticity_index(hull_volume_mm3: float, hull_area_mm2: float) -> float:
 def undulation_index(volume_mm3: float, hull_volume_mm3: float) -> float:
     """1 - V / V_hull: 0 for a convex sac (Raghavan 2005)."""
     return max(0.0, 1 - volume_mm3 / hull_volume_mm3)
+
+
+def convexity_ratio(volume_mm3: float, hull_volume_mm3: float) -> float:
+    """V / V_hull: 1 for a convex sac, the undulation index's complement (Ma 2004)."""
+    return min(1.0, volume_mm3 / hull_volume_mm3)
+
+
+def volume_to_ostium_ratio(volume_mm3: float, ostium_mm2: float) -> float:
+    """Volume over the area of the ostium, mm (Yasuda 2011)."""
+    return volume_mm3 / ostium_mm2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,17 +117,36 @@ def width(sac: Sac) -> tuple[float, Segment]:
 
 def neck_diameter(sac: Sac) -> tuple[float, Segment]:
     """Mean of the neck's diameters through its centroid, mm, and the diameter that comes closest to the mean."""
+    across, segment = _neck_diameters(sac)
+    mean = float(across.mean())
+    return mean, segment(int(np.abs(across - mean).argmin()))
+
+
+def neck_maximum_diameter(sac: Sac) -> tuple[float, Segment]:
+    """Largest of the neck's diameters through its centroid, mm, and the line that shows it."""
+    across, segment = _neck_diameters(sac)
+    return float(across.max()), segment(int(across.argmax()))
+
+
+def equivalent_diameter(area_mm2: float) -> float:
+    """Diameter of the circle of equal area, mm."""
+    return 2 * float(np.sqrt(area_mm2 / np.pi))
+
+
+def _neck_diameters(sac: Sac) -> tuple[FloatArray, Callable[[int], Segment]]:
+    """The neck's diameters through its centroid in directions a degree apart, (180,) mm, and the line of each by number."""
     first = np.cross(sac.normal, np.eye(3)[np.argmin(np.abs(sac.normal))])
     first /= np.linalg.norm(first)
     second = np.cross(sac.normal, first)
     x, y = (sac.neck - sac.center) @ first, (sac.neck - sac.center) @ second
     angle = np.arange(2 * _DIRECTIONS) * np.pi / _DIRECTIONS
     reach = _reach(x, y, angle)
-    across = reach[:_DIRECTIONS] + reach[_DIRECTIONS:]
-    mean = float(across.mean())
-    shown = int(np.abs(across - mean).argmin())
-    direction = np.cos(angle[shown]) * first + np.sin(angle[shown]) * second
-    return mean, (sac.center - reach[shown + _DIRECTIONS] * direction, sac.center + reach[shown] * direction)
+
+    def segment(number: int) -> Segment:
+        direction = np.cos(angle[number]) * first + np.sin(angle[number]) * second
+        return sac.center - reach[number + _DIRECTIONS] * direction, sac.center + reach[number] * direction
+
+    return reach[:_DIRECTIONS] + reach[_DIRECTIONS:], segment
 
 
 def _reach(x: FloatArray, y: FloatArray, angle: FloatArray) -> FloatArray:

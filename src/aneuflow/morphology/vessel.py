@@ -6,9 +6,12 @@ import numpy as np
 
 from aneuflow.numerics import surface as sf
 from aneuflow.numerics.centerline import arc_length
-from aneuflow.types import WALL_PATCH, Cap, Centerline, FloatArray, PatchedSurface
+from aneuflow.types import Centerline, FloatArray, IntArray
 
 _UPSTREAM_DIAMETERS = 1.5
+# Curvature and torsion: over this many diameters upstream of the neck, by polynomials of this degree; shorter arteries than
+# the least have no bend to speak of.
+_BEND_DIAMETERS, _BEND_DEGREE, _BEND_LEAST = 3.0, 5, 1.0
 
 
 def parent_diameter(parent: Centerline) -> tuple[float, bool]:
@@ -22,19 +25,14 @@ def parent_diameter(parent: Centerline) -> tuple[float, bool]:
     return float(radius[0] + np.interp(upstream, back, radius)), bool(back[-1] >= upstream)
 
 
-def inlet_diameter(caps: tuple[Cap, ...]) -> float:
-    """Diameter of the circle as large as the widest inlet, mm."""
-    return 2 * max(cap.radius_mm for cap in caps if cap.role == "inlet")
+def volume(points: FloatArray, triangles: IntArray) -> float:
+    """Volume in the closed surface of points (n, 3) mm and triangles (m, 3); mm3."""
+    return abs(sf.signed_volume(points, triangles))
 
 
-def lumen_volume(points: FloatArray, lumen: PatchedSurface) -> float:
-    """Volume of the closed lumen, sac included, with its points at (n, 3) mm; mm3."""
-    return abs(sf.signed_volume(points, lumen.surface.triangles))
-
-
-def lumen_area(points: FloatArray, lumen: PatchedSurface) -> float:
-    """Area of the wall, sac included, caps left out, with its points at (n, 3) mm; mm2."""
-    return sf.area(points, lumen.surface.triangles[lumen.patch == WALL_PATCH])
+def area(points: FloatArray, wall: IntArray) -> float:
+    """Area of the wall's triangles (m, 3), mm2."""
+    return sf.area(points, wall)
 
 
 def longest_line(centerlines: tuple[Centerline, ...]) -> Centerline:
@@ -61,3 +59,29 @@ def minimum_diameter(centerlines: tuple[Centerline, ...]) -> float:
         inside = (along > 2 * line.radius_mm[0]) & (along < along[-1] - 2 * line.radius_mm[-1])
         least.append(float((line.radius_mm[inside] if inside.any() else line.radius_mm).min()))
     return 2 * min(least)
+
+
+def parent_bend(parent: Centerline) -> tuple[float, float] | None:
+    """Mean curvature (1/mm) and torsion (1/mm, right-handed positive) of the artery next to the neck; None if too short.
+
+    Polynomials of the arc length are fitted to the last three diameters. Torsion is weighted by the squared curvature, for
+    it has no meaning where the artery is straight.
+    """
+    back = arc_length(parent.points_mm[::-1])
+    diameter = 2 * float(parent.radius_mm[-1])
+    near = np.flatnonzero(back <= _BEND_DIAMETERS * diameter)
+    if back[near[-1]] < _BEND_LEAST * diameter or len(near) <= _BEND_DEGREE + 1:
+        return None
+    length = float(back[near[-1]])
+    place = 2 * back[near] / length - 1
+    line = parent.points_mm[::-1][near]
+    fit = [np.polynomial.Polynomial.fit(place, line[:, k], _BEND_DEGREE, domain=[-1, 1]) for k in range(3)]
+    # A fit is least sure at its ends, which therefore are left out. Reversing the line changes the sign of odd derivatives,
+    # and neither of the two quantities.
+    inner = np.linspace(-0.85, 0.85, 60)
+    first, second, third = (np.stack([curve.deriv(k)(inner) for curve in fit], axis=1) * (2 / length) ** k for k in (1, 2, 3))
+    turn = np.cross(first, second)
+    speed = np.linalg.norm(first, axis=1)
+    square = (turn**2).sum(axis=1)
+    curvature = np.sqrt(square) / speed**3
+    return float(curvature.mean()), float((turn * third).sum() / max(float(square.sum()), 1e-12))
