@@ -1,0 +1,1 @@
+"""How accurate the solver is: exact problems, references and experiments, each run by itself and judged against its gates."""
