@@ -78,6 +78,18 @@ def straight(
     return lumen(distance, [-side, -4, -9], high, ends, step)
 
 
+def beside_plate(radius: float = 1.5) -> Lumen:
+    """A tube along z that a flat vessel of 2 x 12 x 6 mm touches edge on, as a venous sinus may."""
+    half = np.array([1.0, 6.0, 3.0])
+
+    def distance(places: np.ndarray) -> np.ndarray:
+        plate = (np.linalg.norm((places - [0, 6.5, 0]) / half, axis=1) - 1) * half.min()
+        return np.minimum(line_distance(places, np.array([[0, 0, -10.0], [0, 0, 10]]), np.full(2, radius)), plate)
+
+    ends: list[End] = [((0, 0, -8), (0, 0, -1), radius, "inlet"), ((0, 0, 8), (0, 0, 1), radius, "outlet")]
+    return lumen(distance, [-3, -3, -9], [3, 13.5, 9], ends)
+
+
 def bend(radius: float = 1.5, bend_radius: float = 4.0) -> Lumen:
     """A U of a tube: half a circle in the xy plane with straight legs of 5 mm."""
     angle = np.linspace(0, np.pi, 61)

@@ -14,7 +14,7 @@ from aneuflow.geometry.settings import ModelSettings
 from aneuflow.numerics import surface as sf
 from aneuflow.types import REGION_SAC, Surface
 from tests.conftest import shared_data
-from tests.sac_shapes import bend, fork, straight
+from tests.sac_shapes import bend, beside_plate, fork, straight
 
 # The Dice overlap with the expert's labels is to stay above these: what was reached, less 0.03.
 FAST = {"AN2": 0.93, "AN42-1": 0.94, "AN136": 0.94, "AN157": 0.88, "AN168-1": 0.92, "AN202": 0.93}
@@ -37,8 +37,9 @@ def sac_of(result: SacResult) -> np.ndarray:
         lambda: fork(),
         lambda: fork(half_angle_deg=80),
         lambda: fork(radii=(1.5, 1.2, 0.6)),
+        lambda: beside_plate(),
     ],
-    ids=["tube", "taper", "stenosis", "oval", "bend", "tight bend", "fork", "wide fork", "uneven fork"],
+    ids=["tube", "taper", "stenosis", "oval", "bend", "tight bend", "fork", "wide fork", "uneven fork", "sinus beside"],
 )
 def test_vessel_without_sac_has_no_aneurysm(vessel) -> None:
     assert find_aneurysm(*vessel()).aneurysm is None
