@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -12,7 +13,10 @@ from aneuflow.errors import AneuflowError
 
 @dataclass(frozen=True)
 class Quantity:
-    """One entry; `definition_id` names the wording a stored number was made by and changes when the definition does."""
+    """One entry; `definition_id` names the wording a stored number was made by and changes when the definition does.
+
+    `code`: scheme, value and meaning of a standard code for the same quantity, empty where none is known.
+    """
 
     id: str
     group: str
@@ -25,6 +29,7 @@ class Quantity:
     formula: str
     source: str
     revision: int = 1
+    code: Sequence[str] = ()
 
     @property
     def definition_id(self) -> str:
