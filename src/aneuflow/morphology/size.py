@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
-from scipy.spatial.distance import pdist, squareform
 
 from aneuflow.errors import MethodError
 from aneuflow.numerics import surface as sf
@@ -108,10 +107,24 @@ def width(sac: Sac) -> tuple[float, Segment]:
     axis = (top - sac.center) / max(float(np.linalg.norm(top - sac.center)), 1e-12)
     points, triangles = closed_sac(sac)
     level = (points - sac.center) @ axis
+    pairs = sf.edges(triangles)[0]
+    low, high = np.sort(level[pairs], axis=1).T
+    turn = np.arange(_DIRECTIONS) * np.pi / _DIRECTIONS
+    first = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])
+    first /= np.linalg.norm(first)
+    across = np.cos(turn)[:, None] * first + np.sin(turn)[:, None] * np.cross(axis, first)
     best: tuple[float, Segment] = (0.0, (sac.center, sac.center))
     for height_mm in np.linspace(level.min(), level.max(), _SECTIONS + 2)[1:-1]:
-        for ring in sf.plane_section(points, triangles, sac.center + height_mm * axis, axis):
-            best = max(best, longest_chord(ring), key=lambda chord: chord[0])
+        start, end = pairs[(low < height_mm) & (high >= height_mm)].T
+        part = (height_mm - level[start]) / (level[end] - level[start])
+        places = points[start] + part[:, None] * (points[end] - points[start])
+        # The longest chord is the largest extent in any direction.
+        reach = places @ across.T
+        extent = np.ptp(reach, axis=0) if len(places) else np.zeros(1)
+        if extent.max() > best[0]:
+            along = reach[:, int(extent.argmax())]
+            ends = places[int(along.argmin())], places[int(along.argmax())]
+            best = float(np.linalg.norm(ends[1] - ends[0])), ends
     return best
 
 
@@ -161,13 +174,14 @@ def _reach(x: FloatArray, y: FloatArray, angle: FloatArray) -> FloatArray:
 
 
 def longest_chord(points: FloatArray) -> tuple[float, Segment]:
-    """The longest distance between two of the points (n, 3) or of a plane ring, mm, and the two points."""
+    """The longest distance between two of the points (n, 3), mm, and the two points."""
     if len(points) > 100:
         try:
             points = points[ConvexHull(points).vertices]
         except QhullError:
-            # A plane ring has no hull in space; its points are few enough to compare all pairs.
+            # Points in one plane have no hull in space; they are thinned until all pairs can be compared.
             points = points[:: max(1, len(points) // 1000)]
-    distance = squareform(pdist(points))
+    square = (points**2).sum(axis=1)
+    distance = square[:, None] + square - 2 * points @ points.T
     a, b = np.unravel_index(int(distance.argmax()), distance.shape)
-    return float(distance[a, b]), (points[a], points[b])
+    return float(np.linalg.norm(points[a] - points[b])), (points[a], points[b])
