@@ -79,8 +79,8 @@ def straight(
 
 
 def beside_plate(radius: float = 1.5) -> Lumen:
-    """A tube along z that a flat vessel of 2 x 12 x 6 mm touches edge on, as a venous sinus may."""
-    half = np.array([1.0, 6.0, 3.0])
+    """A tube along z that a flat vessel of 2 x 12 x 8 mm touches edge on, as a venous sinus may."""
+    half = np.array([1.0, 6.0, 4.0])
 
     def distance(places: np.ndarray) -> np.ndarray:
         plate = (np.linalg.norm((places - [0, 6.5, 0]) / half, axis=1) - 1) * half.min()

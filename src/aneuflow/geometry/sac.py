@@ -183,9 +183,9 @@ def _cut(wall: _Wall, surface: Surface, even: float = _EVEN, factor: float = 1.0
             label = sf.vertex_components(len(chosen), surface.triangles[chosen[surface.triangles].all(axis=1)])
             chosen &= label == label[top]
             area = float(wall.area[chosen].sum())
-            # A strip along arteries that touch, or a plate, is no sac, however far outside of the tubes.
-            if wall.outside[top] > _DOME and area > wall.radius_mm**2 and _fullness(surface, chosen) > _FULLNESS:
-                return chosen
+            if wall.outside[top] > _DOME and area > wall.radius_mm**2:
+                # A strip along arteries that touch, or a plate, is no sac, however far outside of the tubes.
+                return chosen if _fullness(surface, chosen) > _FULLNESS else None
     return None
 
 

@@ -96,7 +96,7 @@ def _report(run: StageRun) -> None:
 
 
 SEGMENT = Stage("segment", "segmentation", 1, ("image",), ("segment",), _segment)
-MODEL = Stage("model", "model", 1, ("surface", "segmentation"), ("model",), _model)
+MODEL = Stage("model", "model", 2, ("surface", "segmentation"), ("model",), _model)
 MEASURE = Stage("measure", "morphology", 2, ("model",), ("measure",), _measure)
 BOUNDARY = Stage("boundary", "boundary", 2, ("model", "waveform"), ("boundary", "simulate"), _boundary)
 SIMULATE = Stage("simulate", "flow", 1, ("model", "boundary"), ("simulate",), _simulate, frozenset({"threads"}))
