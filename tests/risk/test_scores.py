@@ -20,7 +20,7 @@ LOWEST: dict[str, Answer] = {
     "population": "europe",
     "hypertension": "no",
     "age_years": exactly(45),
-    "measured_size_mm": exactly(4.5),
+    "size_mm": exactly(4.5),
     "earlier_sah": "no",
     "site": "ica",
     "irregular": "no",
@@ -43,12 +43,12 @@ def points(result: object, id: str = "") -> float | None:
         ("hypertension", "yes", 1),
         ("age_years", exactly(69), 0),
         ("age_years", exactly(70), 1),
-        ("measured_size_mm", exactly(6.99), 0),
-        ("measured_size_mm", exactly(7), 3),
-        ("measured_size_mm", exactly(9.9), 3),
-        ("measured_size_mm", exactly(10), 6),
-        ("measured_size_mm", exactly(19.9), 6),
-        ("measured_size_mm", exactly(20), 10),
+        ("size_mm", exactly(6.99), 0),
+        ("size_mm", exactly(7), 3),
+        ("size_mm", exactly(9.9), 3),
+        ("size_mm", exactly(10), 6),
+        ("size_mm", exactly(19.9), 6),
+        ("size_mm", exactly(20), 10),
         ("earlier_sah", "yes", 1),
         ("site", "mca", 2),
         ("site", "a2", 4),
@@ -76,7 +76,7 @@ def test_phases_risks_of_greving() -> None:
                 "population": population,
                 "hypertension": tension,
                 "age_years": exactly(age),
-                "measured_size_mm": exactly(size),
+                "size_mm": exactly(size),
                 "earlier_sah": sah,
                 "site": site,
             }
@@ -93,7 +93,7 @@ def test_phases_worked_example() -> None:
         "population": "finland",
         "hypertension": "yes",
         "age_years": exactly(71),
-        "measured_size_mm": exactly(8.0),
+        "size_mm": exactly(8.0),
         "earlier_sah": "no",
         "site": "mca",
     }
@@ -118,11 +118,11 @@ def test_phases_worked_example() -> None:
         ("population", "japan", 1),
         ("population", "finland", 7),
         ("population", "china", 0),
-        ("measured_size_mm", exactly(2.9), -4),
-        ("measured_size_mm", exactly(3), 0),
-        ("measured_size_mm", exactly(5), 6),
-        ("measured_size_mm", exactly(7), 9),
-        ("measured_size_mm", exactly(10), 18),
+        ("size_mm", exactly(2.9), -4),
+        ("size_mm", exactly(3), 0),
+        ("size_mm", exactly(5), 6),
+        ("size_mm", exactly(7), 9),
+        ("size_mm", exactly(10), 18),
         ("irregular", "yes", 4),
     ],
 )
@@ -166,10 +166,10 @@ JAPAN: dict[str, Answer] = {**LOWEST, "population": "japan"}
         ("age_years", exactly(70), 1),
         ("sex", "female", 1),
         ("hypertension", "yes", 1),
-        ("measured_size_mm", exactly(3), 0),
-        ("measured_size_mm", exactly(7), 2),
-        ("measured_size_mm", exactly(10), 5),
-        ("measured_size_mm", exactly(20), 8),
+        ("size_mm", exactly(3), 0),
+        ("size_mm", exactly(7), 2),
+        ("size_mm", exactly(10), 5),
+        ("size_mm", exactly(20), 8),
         ("site", "a1", 1),
         ("site", "a2", 1),
         ("site", "vertebral", 1),
@@ -191,12 +191,12 @@ def test_ucas_classes_and_limits() -> None:
 
     assert risk() == (0.2, 0.9)
     assert risk(sex="female", site="acom") == (1.4, 2.3)
-    assert risk(sex="female", site="acom", measured_size_mm=exactly(8)) == (3.7, 7.6)
-    assert risk(site="mca", measured_size_mm=exactly(25)) == (9.0, None)
+    assert risk(sex="female", site="acom", size_mm=exactly(8)) == (3.7, 7.6)
+    assert risk(site="mca", size_mm=exactly(25)) == (9.0, None)
     for refusal in (
         {"population": "europe"},
         {"daughter_sac": "yes"},
-        {"measured_size_mm": exactly(2.5)},
+        {"size_mm": exactly(2.5)},
         {"site": "cavernous_ica"},
     ):
         assert ucas({**JAPAN, **refusal}).refused is not None
@@ -204,7 +204,7 @@ def test_ucas_classes_and_limits() -> None:
 
 NOTHING_IN_UIATS: dict[str, Answer] = {
     "age_years": exactly(85),
-    "measured_size_mm": exactly(3.0),
+    "size_mm": exactly(3.0),
     "site": "mca",
     "population": "europe",
     "smoking": "never",
@@ -278,15 +278,15 @@ NOTHING_IN_UIATS: dict[str, Answer] = {
         ("age_years", exactly(61), 2, -2),
         ("age_years", exactly(71), 1, -1),
         ("age_years", exactly(80), 1, -1),
-        ("measured_size_mm", exactly(4.0), 1, 0),
-        ("measured_size_mm", exactly(6.0), 1, 1),
-        ("measured_size_mm", exactly(7.0), 2, 1),
-        ("measured_size_mm", exactly(10.0), 2, 1),
-        ("measured_size_mm", exactly(10.1), 2, 3),
-        ("measured_size_mm", exactly(13.0), 3, 3),
-        ("measured_size_mm", exactly(20.0), 3, 3),
-        ("measured_size_mm", exactly(20.1), 3, 5),
-        ("measured_size_mm", exactly(25.0), 4, 5),
+        ("size_mm", exactly(4.0), 1, 0),
+        ("size_mm", exactly(6.0), 1, 1),
+        ("size_mm", exactly(7.0), 2, 1),
+        ("size_mm", exactly(10.0), 2, 1),
+        ("size_mm", exactly(10.1), 2, 3),
+        ("size_mm", exactly(13.0), 3, 3),
+        ("size_mm", exactly(20.0), 3, 3),
+        ("size_mm", exactly(20.1), 3, 5),
+        ("size_mm", exactly(25.0), 4, 5),
     ],
 )
 def test_uiats_points(answer: str, given: Answer, repair: int, conservative: int) -> None:
@@ -300,13 +300,13 @@ def test_unknown_answers_span_what_is_possible() -> None:
     result = phases({})
     assert (result.points[0].value, result.points[0].low, result.points[0].high) == (None, 0, 22)
     assert (result.outcomes[0].low, result.outcomes[0].high) == (0.4, 17.8)
-    assert set(result.missing) == {"population", "hypertension", "age_years", "measured_size_mm", "earlier_sah", "site"}
+    assert set(result.missing) == {"population", "hypertension", "age_years", "size_mm", "earlier_sah", "site"}
     one_unknown = phases({**LOWEST, "hypertension": None})
     assert (one_unknown.points[0].low, one_unknown.points[0].high, one_unknown.missing) == (0, 1, ("hypertension",))
 
 
 def test_an_interval_of_size_spans_its_classes() -> None:
-    result = phases({**LOWEST, "measured_size_mm": Number(6.8, 6.5, 7.2)})
+    result = phases({**LOWEST, "size_mm": Number(6.8, 6.5, 7.2)})
     assert (result.points[0].value, result.points[0].low, result.points[0].high) == (0, 0, 3)
 
 
@@ -320,7 +320,7 @@ ANSWER = {
     "hypertension": st.sampled_from(["yes", "no", None]),
     "age_years": st.one_of(st.none(), st.integers(18, 100).map(exactly)),
     "sex": st.sampled_from(["female", "male", None]),
-    "measured_size_mm": st.one_of(st.none(), st.floats(3.0, 30.0).map(exactly)),
+    "size_mm": st.one_of(st.none(), st.floats(3.0, 30.0).map(exactly)),
     "earlier_sah": st.sampled_from(["yes", "no", None]),
     "site": st.sampled_from(["ica", "mca", "acom", "pcom", None]),
     "irregular": st.sampled_from(["yes", "no", None]),
