@@ -62,6 +62,8 @@ def write_nifti(path: Path, values: npt.NDArray[Any], affine: FloatArray) -> Non
     image = nibabel.Nifti1Image(values, None)
     image.set_sform(LPS_TO_RAS @ affine, code=1)
     image.set_qform(None, code=0)
+    # ITK takes the spacing from here, whatever the matrix says.
+    image.header.set_zooms(np.linalg.norm(affine[:3, :3], axis=0))
     image.header.set_xyzt_units("mm")
     nibabel.save(image, path)
 

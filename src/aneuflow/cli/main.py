@@ -8,7 +8,7 @@ import sys
 import typer
 
 from aneuflow import __version__
-from aneuflow.cli import assess, stages, verify
+from aneuflow.cli import assess, export, stages, verify
 from aneuflow.errors import AneuflowError, InputError
 
 EXIT_INTERRUPTED = 130
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 assess.register(app)
 stages.register(app)
+export.register(app)
 verify.register(app)
 
 

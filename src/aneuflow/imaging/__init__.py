@@ -1,5 +1,7 @@
 """Images in: angiograms and label maps from the formats of the field, in patient LPS mm, without the patient's identity."""
 
+from aneuflow.imaging.nrrd import write_label_nrrd
+from aneuflow.imaging.original import Original, read_original
 from aneuflow.imaging.read import read_image, read_label_map
 
-__all__ = ["read_image", "read_label_map"]
+__all__ = ["Original", "read_image", "read_label_map", "read_original", "write_label_nrrd"]

@@ -1,0 +1,18 @@
+"""Results as DICOM objects that refer to the images they come from: segmentation, structured report, encapsulated PDF."""
+
+from aneuflow.report.dicom.labels import lumen_labels
+from aneuflow.report.dicom.pdf import encapsulated_pdf
+from aneuflow.report.dicom.seg import segmentation
+from aneuflow.report.dicom.sr import measurement_report
+from aneuflow.report.dicom.study import SourceImages, derived_series, original_images, study_header
+
+__all__ = [
+    "SourceImages",
+    "derived_series",
+    "encapsulated_pdf",
+    "lumen_labels",
+    "measurement_report",
+    "original_images",
+    "segmentation",
+    "study_header",
+]
