@@ -8,7 +8,7 @@ import sys
 import typer
 
 from aneuflow import __version__
-from aneuflow.cli import assess, export, stages, verify
+from aneuflow.cli import assess, export, pacs, stages, verify
 from aneuflow.errors import AneuflowError, InputError
 
 EXIT_INTERRUPTED = 130
@@ -22,6 +22,7 @@ app = typer.Typer(
 assess.register(app)
 stages.register(app)
 export.register(app)
+pacs.register(app)
 verify.register(app)
 
 

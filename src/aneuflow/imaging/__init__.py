@@ -2,6 +2,7 @@
 
 from aneuflow.imaging.nrrd import write_label_nrrd
 from aneuflow.imaging.original import Original, read_original
+from aneuflow.imaging.quiet import quiet_dicom
 from aneuflow.imaging.read import read_image, read_label_map
 
-__all__ = ["Original", "read_image", "read_label_map", "read_original", "write_label_nrrd"]
+__all__ = ["Original", "quiet_dicom", "read_image", "read_label_map", "read_original", "write_label_nrrd"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +17,7 @@ from aneuflow.errors import InputError, ResourceError
 from aneuflow.imaging.checks import check_affine, check_shape, check_values
 from aneuflow.imaging.dicom_files import Opener, dicom_openers, is_bare_dicom
 from aneuflow.imaging.frames import Frame, SeriesTraits
+from aneuflow.imaging.quiet import quiet_dicom
 from aneuflow.imaging.series import Series, choose_series, main_stack
 from aneuflow.imaging.stack import MIN_SLICES, order_stack, stack_affine
 from aneuflow.types import Float32Array, FloatArray, Note, Volume
@@ -64,8 +64,7 @@ def read_dicom(path: Path, where: str) -> Stack:
 def _pixel_reader(where: str) -> Pixels:
     @lru_cache(maxsize=2)  # a multi-frame file is decoded once for all its frames
     def decoded(opener: Opener) -> npt.NDArray[np.generic]:
-        with warnings.catch_warnings(), opener() as file:
-            warnings.simplefilter("ignore")
+        with quiet_dicom(), opener() as file:
             bare = is_bare_dicom(file)
             dataset = pydicom.dcmread(file, force=bare)
             if bare:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import pydicom
 
 from aneuflow.imaging.dicom_files import Opener, is_bare_dicom, refuse_inflated
+from aneuflow.imaging.quiet import quiet_dicom
 from aneuflow.types import FloatArray
 
 # Only these are ever parsed: names, dates, comments and accession numbers do not enter the program.
@@ -75,8 +75,7 @@ def read_frames(opener: Opener) -> tuple[str, SeriesTraits, list[Frame]] | None:
 
     Raises ValueError where it is a DICOM file that cannot be understood.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom warns of odd values; what matters is checked afterwards
+    with quiet_dicom():
         try:
             with opener() as file:
                 refuse_inflated(file)

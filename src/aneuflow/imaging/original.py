@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pydicom
 from aneuflow.errors import InputError
 from aneuflow.imaging.dicom import read_dicom
 from aneuflow.imaging.dicom_files import is_bare_dicom
+from aneuflow.imaging.quiet import quiet_dicom
 from aneuflow.types import Volume
 
 
@@ -38,8 +38,7 @@ def read_original(path: Path) -> Original:
     stack = read_dicom(path, where)
     openers = list(dict.fromkeys(frame.opener for frame in stack.frames))
     headers = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet_dicom():
         for opener in openers:
             with opener() as file:
                 headers.append(pydicom.dcmread(file, stop_before_pixels=True, force=is_bare_dicom(file)))

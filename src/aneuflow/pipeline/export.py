@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +15,7 @@ from aneuflow.case import store
 from aneuflow.case.files import read_json, write_nifti
 from aneuflow.case.folder import CaseFolder, Manifest
 from aneuflow.errors import AneuflowError, InputError
-from aneuflow.imaging import read_original, write_label_nrrd
+from aneuflow.imaging import quiet_dicom, read_original, write_label_nrrd
 from aneuflow.report.dicom import (
     SourceImages,
     derived_series,
@@ -63,7 +59,7 @@ def export_dicom(case_path: Path, target: Path, source: Path | None = None) -> E
         raise InputError(f"Folder {target} lies within the case, which holds no DICOM; choose one outside it.")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"{target} is not an empty folder; choose a new one.")
-    with case.locked(), _quiet():
+    with case.locked(), quiet_dicom():
         images, study = _images(case, manifest, source)
         objects, notes = _results(case, manifest, images, study)
         own_series = images.headers if images is not None and source is None else ()
@@ -198,19 +194,3 @@ def _write(target: Path, objects: dict[str, Any], series: tuple[Dataset, ...]) -
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return tuple(target / name for name in named)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The DICOM libraries warn with the values they find odd, patients' names among them: they are kept silent."""
-    loggers = [logging.getLogger(name) for name in ("highdicom", "pydicom")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
