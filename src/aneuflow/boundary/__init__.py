@@ -35,9 +35,11 @@ def set_boundary(
     else:
         waveform = bundled_waveform(settings.waveform, settings.period_s)
         waveform_note = Note("waveform_bundled", {"name": waveform.name, "period_s": waveform.period_s}, "assumption")
-    profile_note = Note(f"profile_{settings.profile}", {}, "assumption")
+    # Without pulsation Womersley's profile is the developed one.
+    profile = "parabolic" if steady and settings.profile == "womersley" else settings.profile
+    profile_note = Note(f"profile_{profile}", {}, "assumption")
     return BoundaryConditions(
-        inlets=tuple(InletCondition(id, flow, settings.profile) for id, flow in flows.items()),
+        inlets=tuple(InletCondition(id, flow, profile) for id, flow in flows.items()),
         outlets=outlets,
         blood=blood,
         waveform=waveform,

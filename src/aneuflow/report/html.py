@@ -18,7 +18,7 @@ from aneuflow.report.numbers import format_number, format_unit
 from aneuflow.report.plots import ARTERY_COLOR, SAC_COLOR
 from aneuflow.report.scenes import CONSTRUCTION_COLORS, INLET_COLOR, OUTLET_COLOR
 from aneuflow.report.summary import Row, all_measures, headline, key_rows, measure_row
-from aneuflow.report.text import Language, catalogue, note_text, quantity_definition, quantity_name, text
+from aneuflow.report.text import Language, catalogue, flow_text, note_text, quantity_definition, quantity_name, text
 from aneuflow.report.viewer import viewer_payload
 from aneuflow.types import Note
 
@@ -59,6 +59,7 @@ def render_page(
     source = partial(_asset, environment)
     values = {
         "t": partial(text, language),
+        "flow_caption": lambda name: flow_text(language, f"caption.{name}", content.boundary.waveform is None),
         "language": language,
         "interactive": interactive,
         "style": source("report.css"),
@@ -109,12 +110,17 @@ def _words_and_numbers(content: ReportContent, language: Language) -> dict[str, 
         "boundary_tables": [(title, rows) for group, title, rows in tables if group in BOUNDARY_GROUPS],
         "flow_tables": [(title, rows) for group, title, rows in tables if group not in (*SHAPE_GROUPS, *BOUNDARY_GROUPS)],
         "boundary": _boundary_facts(content, language),
-        "numerics": [
-            (_text_or(language, f"numerics.{name}", name), _plain(value, language))
-            for name, value in content.flow.numerics.items()
-        ],
+        "numerics": _numerics(content, language),
         "definitions": [_definition(quantity(id), language) for id in registry() if id in all_measures(content)],
     }
+
+
+def _numerics(content: ReportContent, language: Language) -> list[tuple[str, str]]:
+    steady = content.boundary.waveform is None
+    shown = {name: value for name, value in content.flow.numerics.items() if not (steady and name == "cycles")}
+    known = catalogue(language)
+    labels = {name: flow_text(language, f"numerics.{name}", steady) for name in shown if f"numerics.{name}" in known}
+    return [(labels.get(name, name), _plain(value, language)) for name, value in shown.items()]
 
 
 def _tables(content: ReportContent, language: Language) -> list[tuple[str, str, list[Row]]]:
@@ -197,12 +203,16 @@ def _provenance(content: ReportContent, language: Language) -> dict[str, Any]:
 
 
 def _plain(value: Any, language: Language) -> str:
-    """A setting or result as text: truth in words, numbers with four digits."""
+    """A setting or result as text: truth in words, numbers with four digits, a dash for what is empty."""
     if isinstance(value, bool):
         return text(language, "report.yes" if value else "report.no")
     if isinstance(value, float):
         return f"{value:.4g}"
-    return "–" if value is None else str(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_plain(part, language)}" for key, part in value.items()) or "–"
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(part, language) for part in value) or "–"
+    return "–" if value in (None, "") else str(value)
 
 
 def _text_or(language: Language, key: str, otherwise: str) -> str:

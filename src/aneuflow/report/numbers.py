@@ -7,6 +7,7 @@ import math
 from aneuflow.types import Measure
 
 PLAIN_DIGITS = 3
+MOST_DIGITS = 4  # however narrow the interval: it covers the surface and the neck, not all there is
 
 
 def decimals_of(measure: Measure) -> int:
@@ -19,7 +20,9 @@ def decimals_of(measure: Measure) -> int:
         half = 0.5 * (measure.high - measure.low)
     if half > 0 and math.isfinite(half):
         exponent = math.floor(math.log10(half))
-        return -exponent + (1 if half / 10**exponent < 2 else 0)
+        wanted = -exponent + (1 if half / 10**exponent < 2 else 0)
+        largest = max(abs(measure.value), abs(measure.low or 0.0), abs(measure.high or 0.0))
+        return min(wanted, MOST_DIGITS - 1 - math.floor(math.log10(largest)))
     if measure.value == 0 or not math.isfinite(measure.value):
         return 1
     return PLAIN_DIGITS - 1 - math.floor(math.log10(abs(measure.value)))

@@ -113,31 +113,22 @@ def curves(content: ReportContent) -> Figure | None:
     time = history.get("time_s")
     if content.boundary.waveform is None or time is None or len(time) < 3:
         return None
-    panels: list[tuple[str, list[tuple[str, FloatArray]]]] = [
-        (
-            "Q (mL/s)",
-            [(_cap_label(name), values) for name, values in history.items() if name.startswith(("inflow_", "outflow_"))],
-        ),
-        ("p (Pa)", [(_cap_label(name), values) for name, values in history.items() if name.startswith("pressure_")]),
-        ("k (J/m³)", [("", history[name]) for name in ("sac_kinetic_energy",) if name in history]),
-    ]
+    kinds = (("Q (mL/s)", ("inflow_", "outflow_")), ("p (Pa)", ("pressure_",)), ("k (J/m³)", ("sac_kinetic_energy",)))
+    panels = [(label, [(name, history[name]) for name in history if name.startswith(starts)]) for label, starts in kinds]
     panels = [panel for panel in panels if panel[1]]
     if not panels:
         return None
     figure = Figure(figsize=(3.6 * len(panels), 2.5), facecolor="white", layout="constrained")
     for ax, (label, series) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for index, (name, values) in enumerate(series):
-            style = "--" if name.startswith("out") else "-"
-            ax.plot(time - time[0], values, style, color=SERIES_COLORS[index % len(SERIES_COLORS)], lw=1.6, label=name)
+            style = "--" if name.startswith("outflow_") else "-"
+            cap = name.rpartition("_")[2]
+            color = SERIES_COLORS[index % len(SERIES_COLORS)]
+            ax.plot(time - time[0], values, style, color=color, lw=1.6, label=cap if cap.isdigit() else None)
         _style(ax, label)
-        if series[0][0]:
+        if ax.get_legend_handles_labels()[0]:
             ax.legend(fontsize=7, frameon=False, ncols=2)
     return figure
-
-
-def _cap_label(name: str) -> str:
-    kind, _, cap = name.rpartition("_")
-    return f"{ {'inflow': 'in', 'outflow': 'out', 'pressure': 'p'}[kind] } {cap}"
 
 
 def _style(ax: Axes, label: str) -> None:

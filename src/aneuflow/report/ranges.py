@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 from matplotlib import colormaps
@@ -13,12 +15,23 @@ COLOR_MAPS = {
     "TAWSS": ("viridis", 0.05, 1.0), "WSS_peak": ("viridis", 0.05, 1.0), "OSI": ("magma", 0.97, 0.15),
     "RRT": ("inferno", 0.97, 0.12), "pressure": ("cividis", 0.0, 1.0), "speed": ("plasma", 0.0, 1.0),
 }  # fmt: skip
+SHEAR = frozenset({"TAWSS", "WSS_peak"})
 FIELD_UNITS = {"TAWSS": "Pa", "OSI": "", "RRT": "1/Pa", "pressure": "Pa", "WSS_peak": "Pa"}
 LOGARITHMIC = frozenset({"RRT"})
 
 
-def field_range(name: str, values: npt.NDArray[np.floating]) -> tuple[float, float]:
-    """The values the color bar ends at: robust against a few extreme points, from zero where that is natural."""
+def is_shown(name: str, fields: Mapping[str, npt.NDArray[np.floating]]) -> bool:
+    """Whether a wall field says anything: steady flow has no oscillation, and its residence time is but the inverse shear."""
+    return bool(np.any(fields.get(name, 0))) and (name != "RRT" or bool(np.any(fields.get("OSI", 0))))
+
+
+def field_range(name: str, values: npt.NDArray[np.floating], sac: npt.NDArray[np.bool_] | None = None) -> tuple[float, float]:
+    """The values the color bar ends at: robust against a few extreme points, from zero where that is natural.
+
+    Shear is scaled to the `sac` (n,) where there is one: its artery bears several times as much, and would leave it dark.
+    """
+    if name in SHEAR and sac is not None and sac.any():
+        values = values[sac]
     finite = values[np.isfinite(values)]
     if not len(finite):
         return 0.0, 1.0

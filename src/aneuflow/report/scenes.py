@@ -13,12 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullLocator
 
 from aneuflow.report.content import ReportContent
 from aneuflow.report.meshes import Grid, PolyData, flow_grid, poly_data
 from aneuflow.report.plots import ARTERY_COLOR, INK, SAC_COLOR, round_length
-from aneuflow.report.ranges import FIELD_UNITS, LOGARITHMIC, color_map, field_range
+from aneuflow.report.ranges import FIELD_UNITS, LOGARITHMIC, color_map, field_range, is_shown
 from aneuflow.report.views import View, close_views, patient_view
 from aneuflow.types import REGION_SAC, FloatArray, LumenModel, Surface
 
@@ -45,9 +46,8 @@ def key_picture(content: ReportContent) -> Figure:
 
 
 def wall_field(content: ReportContent, name: str) -> Figure | None:
-    """One scalar field on the wall from two opposite sides; None where the solution lacks it or it is zero throughout."""
-    values = content.flow.wall_fields.get(name)
-    if values is None or not np.any(values):
+    """One scalar field on the wall from two opposite sides; None where the solution lacks it or it says nothing."""
+    if not is_shown(name, content.flow.wall_fields):
         return None
     return _wall_figure(content, name, close_views(content.model)[:2], text_size=14)
 
@@ -116,7 +116,7 @@ def flow_views(content: ReportContent) -> Figure | None:
 
 def _wall_figure(content: ReportContent, name: str, views: Sequence[View], text_size: float) -> Figure:
     values = content.flow.wall_fields[name]
-    limits = field_range(name, values)
+    limits = field_range(name, values, content.flow.region == REGION_SAC)
     mesh = poly_data(content.flow.wall)
     mesh[name] = np.clip(np.nan_to_num(values, posinf=limits[1]), *limits)
 
@@ -153,11 +153,12 @@ def _lay_out(
     pictures: Sequence[tuple[Picture, View]], colors: ScalarMappable | None = None, label: str = "", text_size: float = 9
 ) -> Figure:
     """Pictures side by side, each with a scale in mm, and one color bar for all; a picture shown small needs larger text."""
-    width, bar = 3.6 * len(pictures), (0.4 + 0.065 * text_size) if colors else 0.0
-    figure = Figure(figsize=(width + bar, 3.6), facecolor="white")
+    gap, height = 0.08, 3.6
+    width, bar = (height + gap) * len(pictures) - gap, (0.4 + 0.065 * text_size) if colors else 0.0
+    figure = Figure(figsize=(width + bar, height), facecolor="white")
     share = width / (width + bar)
     for index, (picture, view) in enumerate(pictures):
-        ax = figure.add_axes((index * share / len(pictures), 0, share / len(pictures), 1))
+        ax = figure.add_axes((index * (height + gap) / (width + bar), 0, height / (width + bar), 1))
         ax.imshow(picture, interpolation="lanczos")
         ax.set_axis_off()
         _scale_bar(ax, view, text_size)
@@ -178,8 +179,10 @@ def _scale_bar(ax: Axes, view: View, text_size: float) -> None:
     length = round_length(0.6 * view.radius_mm)
     pixels = length / (2 * view.radius_mm) * PIXELS
     left, y = 0.04 * PIXELS, 0.955 * PIXELS
-    ax.plot([left, left + pixels], [y, y], color=INK, lw=1.5, solid_capstyle="butt")
-    ax.text(left + pixels / 2, y - 8, f"{length:g} mm", ha="center", va="bottom", fontsize=0.8 * text_size, color=INK)
+    edge = [withStroke(linewidth=3.0, foreground="white")]  # the vessel may lie behind
+    ax.plot([left, left + pixels], [y, y], color=INK, lw=1.5, solid_capstyle="butt", path_effects=edge)
+    place = (left + pixels / 2, y - 8)
+    ax.text(*place, f"{length:g} mm", ha="center", va="bottom", fontsize=0.8 * text_size, color=INK, path_effects=edge)
 
 
 def _plane(view: View) -> FloatArray:

@@ -32,6 +32,11 @@ def text(language: Language, key: str, **values: Any) -> str:
     return sentence.format(**values)
 
 
+def flow_text(language: Language, key: str, steady: bool) -> str:
+    """The text `key` in its wording for steady flow, where it is steady and there is such a wording: nothing about cycles."""
+    return text(language, f"{key}_steady" if steady and f"{key}_steady" in catalogue(language) else key)
+
+
 def note_text(language: Language, note: Note) -> str:
     """The sentence of a note; one without a wording is shown by its code and values, for a warning must never be lost."""
     try:

@@ -13,8 +13,8 @@ from scipy.spatial import cKDTree
 from aneuflow.report.content import ReportContent
 from aneuflow.report.meshes import poly_data
 from aneuflow.report.plots import ARTERY_COLOR, SAC_COLOR
-from aneuflow.report.ranges import FIELD_UNITS, LOGARITHMIC, color_table, field_range
-from aneuflow.report.text import Language, text
+from aneuflow.report.ranges import FIELD_UNITS, LOGARITHMIC, color_table, field_range, is_shown
+from aneuflow.report.text import Language, flow_text, text
 from aneuflow.report.views import close_views, patient_view
 from aneuflow.types import REGION_SAC, FloatArray, Surface
 
@@ -42,17 +42,17 @@ def viewer_payload(content: ReportContent, language: Language) -> dict[str, Any]
 
 
 def _fields(content: ReportContent, origin: npt.NDArray[np.intp], language: Language) -> list[dict[str, Any]]:
-    # Steady flow has an index of zero throughout: nothing to look at.
-    present = [name for name in SCALARS if np.any(content.flow.wall_fields.get(name, 0))]
-    values = {name: content.flow.wall_fields[name] for name in present}
-    if "WSS_peak" in content.flow.wall_fields:
+    values = {name: content.flow.wall_fields[name] for name in SCALARS if is_shown(name, content.flow.wall_fields)}
+    steady = content.boundary.waveform is None
+    if "WSS_peak" in content.flow.wall_fields and not steady:
         values["WSS_peak"] = np.linalg.norm(content.flow.wall_fields["WSS_peak"], axis=1)
+    sac = content.flow.region == REGION_SAC
     scalars = [
         {
             "name": name,
-            "label": text(language, f"field.{name}"),
+            "label": flow_text(language, f"field.{name}", steady),
             "unit": FIELD_UNITS[name],
-            "range": field_range(name, field),
+            "range": field_range(name, field, sac),
             "logarithmic": name in LOGARITHMIC,
             "colors": _encode(np.round(255 * color_table(name)), "<u1"),
             "values": _encode(field[origin], "<f4"),
