@@ -44,4 +44,4 @@ def fan(ring: FloatArray) -> Surface:
     k = len(ring)
     index = np.arange(k)
     triangles = np.stack([index, (index + 1) % k, np.full(k, k)], axis=1).astype(np.int32)
-    return Surface(np.concatenate([ring, ring.mean(axis=0)[None]]), triangles)
+    return Surface(np.concatenate([ring, sf.curve_middle(ring)[None]]), triangles)

@@ -11,10 +11,10 @@ from scipy.sparse import csgraph
 from scipy.spatial import cKDTree
 
 from aneuflow.errors import InputError
+from aneuflow.geometry.branches import branches_at
 from aneuflow.geometry.ostium import ostium_of_sac
 from aneuflow.geometry.parent_vessel import Excess, LumenGrid, Tube, blind_branches, centered, excess, lumen_grid, parent_tubes
 from aneuflow.numerics import surface as sf
-from aneuflow.numerics.centerline import arc_length
 from aneuflow.numerics.graph_cut import minimum_cut
 from aneuflow.types import (
     REGION_PARENT,
@@ -23,7 +23,6 @@ from aneuflow.types import (
     Aneurysm,
     ByteArray,
     Cap,
-    Centerline,
     FloatArray,
     Note,
     PatchedSurface,
@@ -100,7 +99,7 @@ def find_aneurysm(
     ostium = ostium_of_sac(split.surface.points, split.surface.triangles[sac_triangles], origin, confidence)
     artery = np.unique(split.surface.triangles[~sac_triangles & (split.patch == WALL_PATCH)])
     rebuilt = tuple(centered(tube, split.surface.points[artery]) for tube in tubes)
-    kind, parent, daughters = _branches_at(ostium.neck_line_mm, ostium.center_mm, rebuilt, caps)
+    kind, parent, daughters = branches_at(ostium.neck_line_mm, ostium.center_mm, rebuilt, caps)
     openings = len(sf.boundary_loops(split.surface.triangles[sac_triangles]))
     return SacResult(Aneurysm(ostium, kind, parent, daughters), split, _neck_notes(confidence, openings))
 
@@ -259,44 +258,3 @@ def _without_islands(triangles: Any, below: BoolArray, capped: BoolArray) -> Boo
     sac = part == np.bincount(part[below]).argmax()
     rest = sf.face_components(triangles, ~sac)
     return np.asarray(sac | ~np.isin(rest, np.unique(rest[capped & ~sac])))
-
-
-def _branches_at(
-    neck: FloatArray, center: FloatArray, tubes: tuple[Tube, ...], caps: tuple[Cap, ...]
-) -> tuple[Literal["sidewall", "bifurcation"], Centerline, tuple[Centerline, ...]]:
-    """The inflow artery up to the neck and the branches that leave it there, the widest first."""
-    role = {cap.id: cap.role for cap in caps}
-    through = [tube for tube in tubes if role[tube.start] == "inlet" and role[tube.end] == "outlet"]
-    main = min(through, key=lambda tube: float(np.linalg.norm(tube.points_mm - center, axis=1).min() / tube.expected_mm.mean()))
-    first, last = _beside(neck, main)
-    radius = float(main.radius_mm[first])
-    length = arc_length(main.points_mm)
-    daughters, kind, forks = [(main, last)], "sidewall", [first]
-    for other in through:
-        if other is main or other.start != main.start:
-            continue
-        apart = np.linalg.norm(other.points_mm[:, None] - main.points_mm, axis=2)
-        leaves = np.flatnonzero(apart.min(axis=1) > 0.3 * radius)
-        if not len(leaves):
-            continue
-        fork = length[apart[leaves[0]].argmin()]
-        if length[first] - radius <= fork <= length[last] + radius:
-            daughters.append((other, max(_beside(neck, other)[1], int(leaves[0]))))
-            kind, forks = "bifurcation", [*forks, int(np.searchsorted(length, fork))]
-    lines = [_piece(tube, start, len(tube.points_mm) - 1) for tube, start in daughters]
-    lines.sort(key=lambda line: -float(line.radius_mm[: max(3, len(line.radius_mm) // 3)].mean()))
-    return ("bifurcation" if kind == "bifurcation" else "sidewall"), _piece(main, 0, min(forks)), tuple(lines)
-
-
-def _beside(neck: FloatArray, tube: Tube) -> tuple[int, int]:
-    """Between which points of its path the neck line lies beside a tube."""
-    nearest = cKDTree(tube.points_mm).query(neck)[1]
-    low, high = np.percentile(nearest, [5, 95]).astype(int)
-    return int(low), int(high)
-
-
-def _piece(tube: Tube, first: int, last: int) -> Centerline:
-    # Three points are the least that have a tangent; a neck at the very end of a segment still gets them.
-    first, last = min(first, len(tube.points_mm) - 3), max(last, 2)
-    part = slice(max(first, 0), last + 1)
-    return Centerline(tube.start, tube.end, tube.points_mm[part], tube.radius_mm[part])

@@ -15,6 +15,8 @@ from aneuflow.types import FloatArray, IntArray
 Segment = tuple[FloatArray, FloatArray]
 _SECTIONS = 48
 _DIRECTIONS = 180
+# What counts as the summit of the dome: this near to the maximum height, in shares of it, and to the highest point.
+_SUMMIT, _SUMMIT_EXTENT = 0.01, 0.35
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,7 @@ def closed_sac(sac: Sac) -> tuple[FloatArray, IntArray]:
     """The sac closed over every opening by the fan from the middle of its rim: points (p, 3) mm and triangles (q, 3)."""
     points, triangles = [sac.points], [np.asarray(sac.triangles, dtype=np.int32)]
     for number, loop in enumerate(sf.boundary_loops(sac.triangles)):
-        points.append(sac.points[loop].mean(axis=0)[None])
+        points.append(sf.curve_middle(sac.points[loop])[None])
         middle = np.full(len(loop), len(sac.points) + number)
         triangles.append(np.stack([np.roll(loop, -1), loop, middle], axis=1).astype(np.int32))
     return np.concatenate(points), np.concatenate(triangles)
@@ -70,8 +72,8 @@ def wall_area(sac: Sac) -> float:
 
 def neck_area(sac: Sac) -> float:
     """Area of the ostium surface, the fan over the neck line, mm2."""
-    spokes, following = sac.neck - sac.neck.mean(axis=0), np.roll(sac.neck, -1, axis=0) - sac.neck.mean(axis=0)
-    return float(0.5 * np.linalg.norm(np.cross(spokes, following), axis=1).sum())
+    spokes = sac.neck - sf.curve_middle(sac.neck)
+    return float(0.5 * np.linalg.norm(np.cross(spokes, np.roll(spokes, -1, axis=0)), axis=1).sum())
 
 
 def hull_volume_area(sac: Sac) -> tuple[float, float]:
@@ -88,12 +90,22 @@ def height(sac: Sac) -> tuple[float, Segment]:
 
 
 def maximum_height(sac: Sac) -> tuple[float, Segment]:
-    """Longest distance from the neck's centroid to the dome, mm, and the line that shows it."""
+    """Longest distance from the neck's centroid to the dome, mm, and the line that shows it.
+
+    The line points to the middle of the part of the dome that lies within 1 % of that distance: one point of it alone would
+    jump from vertex to vertex where the dome is round.
+    """
     above = sac.points[(sac.points - sac.center) @ sac.normal >= 0]
     places = above if len(above) else sac.points
-    distance = np.linalg.norm(places - sac.center, axis=1)
+    offset = places - sac.center
+    distance = np.linalg.norm(offset, axis=1)
     top = int(distance.argmax())
-    return float(distance[top]), (sac.center, places[top])
+    longest = float(distance[top])
+    near = np.linalg.norm(places - places[top], axis=1) < _SUMMIT_EXTENT * longest
+    weight = np.maximum(distance - (1 - _SUMMIT) * longest, 0.0) * near
+    direction = weight @ (offset / np.maximum(distance, 1e-12)[:, None])
+    direction /= max(float(np.linalg.norm(direction)), 1e-12)
+    return longest, (sac.center, sac.center + longest * direction)
 
 
 def maximum_diameter(sac: Sac) -> tuple[float, Segment]:

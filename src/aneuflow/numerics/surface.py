@@ -348,9 +348,17 @@ def polygon_area_vector(ring: FloatArray) -> FloatArray:
     return np.asarray(0.5 * np.cross(centered, np.roll(centered, -1, axis=0)).sum(axis=0))
 
 
+def curve_middle(ring: FloatArray) -> FloatArray:
+    """Centroid of a closed curve (k, 3), (3,): the mean over its length, however its points are spaced."""
+    following = np.roll(ring, -1, axis=0)
+    length = np.linalg.norm(following - ring, axis=1)
+    total = float(length.sum())
+    return np.asarray(length @ (ring + following) / (2 * total)) if total > 0 else np.asarray(ring.mean(axis=0))
+
+
 def polygon_centroid(ring: FloatArray) -> FloatArray:
-    """Centroid of the area a nearly planar closed curve (k, 3) bounds, (3,)."""
-    middle = ring.mean(axis=0)
+    """Centroid of the area a nearly planar closed curve (k, 3) bounds, (3,): that of the fan from the curve's middle."""
+    middle = curve_middle(ring)
     total = polygon_area_vector(ring)
     following = np.roll(ring, -1, axis=0)
     share = 0.5 * np.cross(ring - middle, following - middle) @ total / max(float(total @ total), 1e-300)
