@@ -156,6 +156,7 @@ class _Kept:
 
 def _identifier(query: Query, level: str) -> Dataset:
     identifier = Dataset()
+    identifier.SpecificCharacterSet = "ISO_IR 192"
     identifier.QueryRetrieveLevel = level
     identifier.StudyInstanceUID = query.study_uid
     identifier.PatientID, identifier.AccessionNumber = query.patient_id, query.accession

@@ -22,7 +22,8 @@ PERSON = {
     "ReferringPhysicianName": f"{SECRET}^Doctor",
 }  # fmt: skip
 STAGES = {
-    "import": "image", "model": "model", "measure": "morphology", "boundary": "boundary", "simulate": "flow", "report": "report",
+    "import": "image", "model": "model", "measure": "morphology", "boundary": "boundary", "simulate": "flow",
+    "report": "report",
 }  # fmt: skip
 
 

@@ -203,7 +203,7 @@ def test_report_holds_every_measure_with_code_unit_and_interval(joined):
     for group, number in zip(groups, (2, 1), strict=True):
         reference = group.referenced_segment
         assert reference.referenced_sop_instance_uid == segments.SOPInstanceUID
-        assert reference.referenced_segment_number == number
+        assert list(reference.referenced_segment_numbers) == [number]
         assert segments.SegmentSequence[number - 1].TrackingUID == group.tracking_uid
 
 
