@@ -37,7 +37,7 @@ from aneuflow.verification.tubes import settings_reached
 VESSELS = ("AN164", "AN182-2", "AN202", "AN213", "ideal_sidewall")
 RESOLUTIONS_MM = (0.2, 0.15, 0.1)
 INLET = 1
-_CAP_RING_MM = 1.0  # where the layers of the reference's mesh collapse at the rim
+CAP_RING_MM = 1.0  # where the layers of the reference's mesh collapse at the rim
 _CORE_MM = 0.5  # from the wall: where both grids resolve the velocity
 
 
@@ -95,7 +95,7 @@ def compared(model: LumenModel, solution: FlowSolution, folder: Path, setup: dic
     shear = on_surface(solution.wall, solution.wall_fields["WSS_mean"].astype(np.float64), reference.centers)
     wanted = reference.fields["wss"]
     ours, theirs = (patch_average(reference.centers, reference.areas, field) for field in (shear, wanted))
-    away = cap_distance(model, reference.centers) > _CAP_RING_MM
+    away = cap_distance(model, reference.centers) > CAP_RING_MM
     numbers = {}
     for name, where in (("wall", away), ("sac", reference.sac & away), ("parent", ~reference.sac & away)):
         areas = reference.areas[where]
@@ -140,7 +140,7 @@ def _velocities(model: LumenModel, solution: FlowSolution, reference: WallRefere
         points, velocity = content["points_mm"].astype(np.float64), content["velocity_m_s"].astype(np.float64)
     depth = cKDTree(reference.centers).query(points)[0]
     ours = Grid.of(solution.volume, float(solution.numerics["resolution_mm"])).at(points)[:, :3]
-    away = (cap_distance(model, points) > _CAP_RING_MM) & np.isfinite(ours).all(axis=1)
+    away = (cap_distance(model, points) > CAP_RING_MM) & np.isfinite(ours).all(axis=1)
     numbers = {}
     for name, low, high in (("near", 0.2, _CORE_MM), ("core", _CORE_MM, 99.0)):
         chosen = away & (depth >= low) & (depth < high)

@@ -101,8 +101,8 @@ def markdown(content: Mapping[str, Any]) -> str:
         "# How accurate is it",
         "",
         "Written by `aneuflow verify`; repeat any of it with `aneuflow verify --only CASE`. *Must* is the gate, *aim* where",
-        "the solver is to be. A value is an error unless its line says otherwise, with its sign where it has one; the worst of a",
-        "group stands for it. What failed and what was not measured is in the table too.",
+        "the solver is to be. A value is an error unless its line says otherwise, with its sign where it has one; the worst of",
+        "a group stands for it. What failed and what was not measured is in the table too.",
         "",
         f"aneuflow {content['version']}, code {content['code']}, {made['processor']}, {made['threads']} threads.",
     ]

@@ -19,7 +19,7 @@ from aneuflow.types import Progress
 from aneuflow.verification.trial import Case, Found, Gate, Means, Record, Row, Trial
 
 RECORDS = "records"
-_SOLVER = ("flow", "numerics", "boundary", "geometry")  # the packages whose code a result depends on
+_SOLVER = ("flow", "numerics")  # the packages whose code a result depends on
 
 
 @dataclass(frozen=True)
