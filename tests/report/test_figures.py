@@ -10,7 +10,7 @@ import pytest
 
 from aneuflow.report import figures
 from aneuflow.report.plots import round_length
-from aneuflow.report.ranges import field_range
+from aneuflow.report.ranges import field_range, is_shown
 from tests.report.sample import sample_content
 
 
@@ -48,6 +48,21 @@ def test_ranges_leave_out_extremes_and_hold_for_constant_fields() -> None:
     assert low == 3.0 < high
     low, high = field_range("RRT", np.geomspace(1e-6, 1.0, 100))
     assert 0 < low < high
+
+
+def test_shear_is_scaled_to_the_sac_and_pressure_to_the_whole_wall() -> None:
+    sac = np.arange(2000) < 1000
+    values = np.where(sac, np.linspace(0.0, 1.0, 2000) * 2, 20.0)
+    assert field_range("TAWSS", values, sac) == pytest.approx((0.0, 0.95), abs=0.01)
+    assert field_range("pressure", values, sac)[1] == 20.0
+    assert field_range("TAWSS", values, np.zeros(2000, bool))[1] == 20.0
+
+
+def test_steady_flow_has_no_picture_of_oscillation_nor_of_the_inverse_of_shear() -> None:
+    still = {"TAWSS": np.ones(3), "OSI": np.zeros(3), "RRT": np.ones(3)}
+    assert [name for name in still if is_shown(name, still)] == ["TAWSS"]
+    assert is_shown("RRT", still | {"OSI": np.array([0.0, 0.1, 0.0])})
+    assert not is_shown("TAWSS", {})
 
 
 @pytest.mark.parametrize(("longest", "shown"), [(0.3, 1.0), (4.9, 2.0), (5.0, 5.0), (300.0, 50.0)])

@@ -16,7 +16,7 @@ from aneuflow.report import Report, ReportContent
 from aneuflow.report.html import render_page
 from aneuflow.report.numbers import format_unit, format_value
 from aneuflow.report.pdf import has_chinese_font, print_pdf
-from aneuflow.report.text import note_text, quantity_name, text
+from aneuflow.report.text import Language, note_text, quantity_name, text
 from aneuflow.types import Note
 from tests.report.sample import sample_content
 
@@ -121,6 +121,19 @@ def test_a_vessel_is_assessed_as_a_vessel() -> None:
     assert "No aneurysm was found" in page
     assert text("en", "group.sac") not in page and text("en", "group.flow-sac") not in page
     assert text("en", "boundary.steady") in page
+
+
+@pytest.mark.parametrize(("language", "cycle"), [("en", "cycle"), ("zh", "周期")])
+@pytest.mark.parametrize("with_sac", [True, False])
+def test_a_steady_report_speaks_of_no_cycle(with_sac: bool, language: Language, cycle: str) -> None:
+    content = sample_content(with_sac=with_sac, with_image=False, steady=True)
+    pictures = dict.fromkeys(("key", "tawss", "pressure", "flow"), b"\x89PNG")
+    page = render_page(content, pictures, (), language, True)
+    shown = re.findall(r"<figcaption>(.*?)</figcaption>", page) + re.findall(r'"label": "(.*?)"', page)
+    assert len(shown) > 6
+    assert [words for words in shown if cycle in words] == []
+    numerics = page[page.index(text(language, "report.numerics")) : page.index('<section id="provenance"')]
+    assert cycle not in numerics
 
 
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (Debian package poppler-utils) is not installed")

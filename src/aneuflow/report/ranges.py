@@ -17,6 +17,12 @@ COLOR_MAPS = {
 }  # fmt: skip
 SHEAR = frozenset({"TAWSS", "WSS_peak"})
 FIELD_UNITS = {"TAWSS": "Pa", "OSI": "", "RRT": "1/Pa", "pressure": "Pa", "WSS_peak": "Pa"}
+# Colors that eyes without red or green tell apart (Okabe and Ito 2008), on a light grey wall.
+PLAIN_WALL_COLOR = "#d5dbe1"
+REGION_COLORS = {
+    "low_oscillating_region": "#d55e00", "impingement_region": "#0072b2", "bleb_region": "#cc79a7",
+    "high_residence_region": "#e69f00", "low_shear_region": "#56b4e9",
+}  # fmt: skip
 LOGARITHMIC = frozenset({"RRT"})
 
 
@@ -30,12 +36,12 @@ def field_range(name: str, values: npt.NDArray[np.floating], sac: npt.NDArray[np
 
     Shear is scaled to the `sac` (n,) where there is one: its artery bears several times as much, and would leave it dark.
     """
-    if name in SHEAR and sac is not None and sac.any():
-        values = values[sac]
-    finite = values[np.isfinite(values)]
+    in_sac = name in SHEAR and sac is not None and bool(sac.any())
+    finite = values[np.isfinite(values) & (sac if in_sac else True)]
     if not len(finite):
         return 0.0, 1.0
-    low, high = (float(value) for value in np.percentile(finite, (1, 99)))
+    # A jet that hits the rim of the neck would set the sac's scale; the vessel is above it anyway.
+    low, high = (float(value) for value in np.percentile(finite, (1, 95 if in_sac else 99)))
     if name in LOGARITHMIC:
         low = max(low, 1e-3 * high) if high > 0 else 1e-3
     elif name != "pressure":

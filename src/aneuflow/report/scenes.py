@@ -164,7 +164,7 @@ def _lay_out(
         _scale_bar(ax, view, text_size)
     if colors:
         bar_axes = figure.add_axes((share + 0.02 * share, 0.12, 0.16 / (width + bar), 0.72))
-        color_bar = figure.colorbar(colors, cax=bar_axes)
+        color_bar = figure.colorbar(colors, cax=bar_axes, extend="max", extendfrac=0.03)
         color_bar.ax.tick_params(labelsize=0.9 * text_size, colors=INK)
         if isinstance(colors.norm, LogNorm):
             color_bar.set_ticks(LogLocator(subs=(1, 2, 5)))
@@ -208,6 +208,17 @@ def _draw_model(plotter: Plotter, model: LumenModel) -> None:
         if chosen.any():
             color = INLET_COLOR if cap.role == "inlet" else OUTLET_COLOR
             plotter.add_mesh(poly_data(Surface(lumen.surface.points, lumen.surface.triangles[chosen])), color=color)
+    outside = [cap.center_mm + cap.radius_mm * cap.normal for cap in model.caps]
+    numbers = [str(cap.id) for cap in model.caps]
+    style = {
+        "font_size": 20,
+        "text_color": INK,
+        "shape_color": "white",
+        "shape_opacity": 0.7,
+        "margin": 2,
+        "show_points": False,
+    }
+    plotter.add_point_labels(outside, numbers, always_visible=True, **style)
     for line in model.centerlines:
         if len(line.points_mm) > 1:
             plotter.add_mesh(pv.lines_from_points(line.points_mm), color=LINE_COLOR, line_width=2.5)

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from aneuflow.report.content import ReportContent
 from aneuflow.report.meshes import poly_data
 from aneuflow.report.plots import ARTERY_COLOR, SAC_COLOR
-from aneuflow.report.ranges import FIELD_UNITS, LOGARITHMIC, color_table, field_range, is_shown
+from aneuflow.report.ranges import PLAIN_WALL_COLOR, REGION_COLORS, FIELD_UNITS, LOGARITHMIC, color_table, field_range, is_shown
 from aneuflow.report.text import Language, flow_text, text
 from aneuflow.report.views import close_views, patient_view
 from aneuflow.types import REGION_SAC, FloatArray, Surface
@@ -37,6 +37,7 @@ def viewer_payload(content: ReportContent, language: Language) -> dict[str, Any]
         "fields": _fields(content, origin, language),
         "lines": _lines(content, center, language),
         "views": _views(content, center, language),
+        "spots": _spots(content, center),
         "thinned": len(origin) < len(content.flow.wall.points),
     }
 
@@ -59,7 +60,59 @@ def _fields(content: ReportContent, origin: npt.NDArray[np.intp], language: Lang
         }
         for name, field in values.items()
     ]
-    return scalars if content.model.aneurysm is None else [*scalars, _region_field(content, origin, language)]
+    if content.model.aneurysm is None:
+        return scalars
+    return [*scalars, _region_field(content, origin, language), *_risk_fields(content, origin, language)]
+
+
+def _risk_fields(content: ReportContent, origin: npt.NDArray[np.intp], language: Language) -> list[dict[str, Any]]:
+    """One field of two colors for each kind of region that the wall has."""
+    risk = content.risk
+    if risk is None or risk.wall is None or len(risk.wall.points) != len(content.flow.wall.points):
+        return []
+    kinds = dict.fromkeys(region.kind for region in risk.regions)
+    return [
+        {
+            "name": kind,
+            "label": text(language, f"field.{kind}"),
+            "unit": "",
+            "range": (0.0, 1.0),
+            "logarithmic": False,
+            "categories": [text(language, "viewer.outside_region"), text(language, "viewer.inside_region")],
+            "colors": _encode(
+                np.round(255 * np.array([to_rgb(PLAIN_WALL_COLOR)] * 128 + [to_rgb(REGION_COLORS[kind])] * 128)), "<u1"
+            ),
+            "values": _encode(risk.fields[kind][origin], "<f4"),
+        }
+        for kind in kinds
+    ]
+
+
+def _spots(content: ReportContent, center: FloatArray) -> list[dict[str, Any]]:
+    """For each region of the wall, its field and the view that faces it."""
+    risk = content.risk
+    if risk is None or risk.wall is None or content.model.aneurysm is None:
+        return []
+    close = close_views(content.model)[0]
+    spots = []
+    for number, region in enumerate(risk.regions, start=1):
+        place = np.asarray(region.center_mm)
+        members = risk.region_id == number
+        outward = _mean_normal(risk.wall, members if members.any() else risk.fields[region.kind] > 0)
+        up = content.model.aneurysm.ostium.normal
+        up = up if abs(outward @ up) < 0.9 else np.cross(close.toward_eye, up)
+        spots.append(
+            {"field": region.kind, "eye": outward.tolist(), "up": up.tolist(), "focus": (place - center).tolist(),
+             "radius": 0.8 * close.radius_mm}
+        )  # fmt: skip
+    return spots
+
+
+def _mean_normal(surface: Surface, members: npt.NDArray[np.bool_]) -> FloatArray:
+    corners = surface.points[surface.triangles[members[surface.triangles].any(axis=1)]]
+    total = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).sum(axis=0)
+    length = float(np.linalg.norm(total))
+    return np.asarray(total / length if length > 0 else [0.0, -1.0, 0.0])
 
 
 def _region_field(content: ReportContent, origin: npt.NDArray[np.intp], language: Language) -> dict[str, Any]:
