@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from aneuflow.verification import bend, openfoam, poiseuille, thinning, vessel_pulse, womersley_tube
+from aneuflow.verification import (
+    aneumo,
+    bend,
+    nozzle,
+    openfoam,
+    poiseuille,
+    refinement,
+    thinning,
+    vessel_pulse,
+    womersley_tube,
+)
 from aneuflow.verification.trial import Case
+
+_MODULES = (poiseuille, womersley_tube, bend, thinning, openfoam, vessel_pulse, aneumo, nozzle, refinement)
 
 
 def all_cases() -> tuple[Case, ...]:
-    return (
-        *poiseuille.cases(),
-        *womersley_tube.cases(),
-        *bend.cases(),
-        *thinning.cases(),
-        *vessel_pulse.cases(),
-        *openfoam.cases(),
-    )
+    """Exact problems first, then references, then the experiment, then refinement."""
+    return tuple(case for module in _MODULES for case in module.cases())

@@ -121,7 +121,7 @@ def cases() -> tuple[Case, ...]:
     )
     title = f"Womersley flow, {CELLS_ACROSS} cells per diameter, tube along (1,2,3)"
     note = (
-        f"Mean Reynolds number {REYNOLDS_BY_ALPHA:g} times the Womersley number, one harmonic of {SWING:g} of the mean; lines by "
-        "Womersley number."
+        f"Mean Reynolds number {REYNOLDS_BY_ALPHA:g} times the Womersley number, one harmonic of {SWING:g} of the mean; "
+        "lines by Womersley number."
     )
     return (Case("womersley", title, trials, _judge, _plots, (trials[2].name,), note),)
