@@ -26,7 +26,7 @@ SHAPES = {
     )
 }
 # Edges longer than a sixth of the sac's radius cut off more than 2 % of its volume, whoever measures it.
-FAST = [("sphere on a tube", 0.4), ("small sphere", 0.2), ("leaning egg", 0.3), ("sphere on a narrow fork", 0.3)]
+FAST = [("sphere on a tube", 0.4), ("small sphere", 0.2), ("leaning egg", 0.3), ("sphere on a narrow fork", 0.25)]
 SLOW = [
     ("sphere on a tube", 0.1),
     ("sphere on a tube", 0.2),
