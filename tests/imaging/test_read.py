@@ -231,6 +231,30 @@ def make_files(folder: Path) -> dict[str, bytes]:
     return {**files, "a.nii.gz": gzip.compress(files["a.nii"])}
 
 
+@pytest.mark.parametrize(
+    ("header", "key"), [("a.mhd", "ElementDataFile = "), ("a.nhdr", "data file: ")], ids=["MetaImage", "NRRD"]
+)
+@pytest.mark.parametrize("elsewhere", ["{folder}/secret.raw", "../secret.raw", "sub/../../secret.raw", "LIST\n../secret.raw"])
+def test_a_header_reads_voxels_from_its_own_folder_alone(tmp_path: Path, header: str, key: str, elsewhere: str) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    sitk.WriteImage(sitk.GetImageFromArray(grid()), str(folder / header))
+    assert read_image(folder / header).values.shape == grid().shape[::-1]
+    data = next(path for path in folder.iterdir() if path.suffix not in (".mhd", ".nhdr"))
+    data.rename(tmp_path / "secret.raw")
+    text = (folder / header).read_text()
+    assert key + data.name in text
+    (folder / header).write_text(text.replace(data.name, elsewhere.format(folder=tmp_path)))
+    with pytest.raises(InputError, match="outside its own folder"):
+        read_image(folder / header)
+
+
+def test_a_header_without_end_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.mhd").write_text("Comment = " + 200_000 * "x" + "\nElementDataFile = /dev/zero\n")
+    with pytest.raises(InputError, match="header has no end"):
+        read_image(tmp_path / "a.mhd")
+
+
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.mha", "a.nrrd", "a.dcm"])
 def test_damaged_files_never_end_in_another_error(tmp_path_factory, name):
     folder = tmp_path_factory.mktemp("damaged")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from aneuflow.imaging.checks import check_affine, check_shape
 from aneuflow.types import FloatArray
 
 _HEADER_BYTES = 100_000
+_SPACING_KEYS = {"elementspacing", "elementsize", "spacings"}
+_NO_SPACING = ("0", "0.0", "-0", "0.", "nan", "-nan", "inf")
+_DATA_KEYS = {"elementdatafile", "data file", "datafile"}
 
 
 def read_itk(path: Path, where: str) -> tuple[npt.NDArray[np.generic], FloatArray]:
     """Voxels (nx, ny, nz) as stored and affine (4, 4) to LPS mm. Raises InputError as `read_nifti` does."""
-    _check_header_spacing(path, where)
+    _check_header(path, where)
     reader: Any = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
@@ -44,13 +48,31 @@ def read_itk(path: Path, where: str) -> tuple[npt.NDArray[np.generic], FloatArra
     return np.transpose(sitk.GetArrayFromImage(image)), affine
 
 
-def _check_header_spacing(path: Path, where: str) -> None:
-    """ITK silently turns a spacing of zero into one: look at the header's own words first."""
+def _check_header(path: Path, where: str) -> None:
+    """What ITK does in silence: it turns a spacing of zero into one, and reads voxels from any file that the header names."""
     with path.open("rb") as file:
         text = file.read(_HEADER_BYTES).decode("latin-1")
+    listed = False
     for line in text.splitlines():
-        key, _, value = line.replace(":=", "=").replace(":", "=", 1).partition("=")
-        if key.strip().lower() not in {"elementspacing", "elementsize", "spacings"}:
+        if listed:
+            _check_beside(line, where)
             continue
-        if any(number in value.split() for number in ("0", "0.0", "-0", "0.", "nan", "-nan", "inf")):
-            raise InputError(f"{where} has a voxel spacing of {value.strip()} in its header; set the true spacing.")
+        if not line.strip() and text.startswith("NRRD"):
+            return
+        key, _, value = (part.strip() for part in line.replace(":=", "=").replace(":", "=", 1).partition("="))
+        if key.lower() in _SPACING_KEYS and any(number in value.split() for number in _NO_SPACING):
+            raise InputError(f"{where} has a voxel spacing of {value} in its header; set the true spacing.")
+        if key.lower() in _DATA_KEYS:
+            listed = value.upper().startswith("LIST")
+            if not listed:
+                _check_beside(value, where)
+                if key.lower() == "elementdatafile":
+                    return
+    if len(text) == _HEADER_BYTES and not listed:
+        raise InputError(f"{where} is not a readable MetaImage or NRRD file: its header has no end; export it again.")
+
+
+def _check_beside(name: str, where: str) -> None:
+    """Raises InputError where a header's data file lies elsewhere: a header from elsewhere must not read what is no image."""
+    if Path(name).is_absolute() or Path(os.path.normpath(name)).parent != Path():
+        raise InputError(f"{where} has its voxels in {name}, outside its own folder; put both files into one folder.")
