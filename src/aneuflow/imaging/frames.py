@@ -18,8 +18,8 @@ _TAGS = [
     "SOPClassUID", "SeriesInstanceUID", "Modality", "ImageType", "SeriesDescription", "ProtocolName", "Rows", "Columns",
     "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "ImagePositionPatient", "ImageOrientationPatient",
     "PixelSpacing", "SliceThickness", "RescaleSlope", "RescaleIntercept", "EchoTime", "TemporalPositionIdentifier",
-    "ContrastBolusAgent", "ConvolutionKernel", "BurnedInAnnotation", "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
+    "ContrastBolusAgent", "ContrastBolusAgentSequence", "ConvolutionKernel", "AngioFlag", "TimeOfFlightContrast",
+    "BurnedInAnnotation", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 ]  # fmt: skip
 _SCREEN_PICTURES = frozenset({"SCREEN SAVE", "SCREENSAVE", "CAPTURE"})
 # Enhanced series of a head hold some thousand frames; a header that claims more is damaged or hostile.
@@ -34,12 +34,16 @@ _KERNEL = re.compile(r"[A-Z]{1,2}[a-z]?\d{2}[a-z]?|STANDARD|SOFT|DETAIL|BONE|BON
 
 @dataclass(frozen=True)
 class SeriesTraits:
-    """What tells an angiographic series from others; free text is kept only as known key words."""
+    """What tells an angiographic series from others; free text is kept only as known key words.
+
+    angiographic: the scanner itself says so (magnitude MR with its angiography flag, time of flight).
+    """
 
     modality: str
     image_type: tuple[str, ...]
     key_words: frozenset[str]
     contrast: bool
+    angiographic: bool
     kernel: str | None
     photometric: str
 
@@ -105,7 +109,8 @@ def _traits(header: pydicom.Dataset) -> SeriesTraits:
         modality=str(header.get("Modality", "")),
         image_type=tuple(str(value).upper() for value in header.get("ImageType") or ()),
         key_words=_KEY_WORDS.intersection(re.findall(r"[A-Z0-9]+", text)),
-        contrast=bool(header.get("ContrastBolusAgent")),
+        contrast=bool(header.get("ContrastBolusAgent") or header.get("ContrastBolusAgentSequence")),
+        angiographic=header.get("AngioFlag") == "Y" or header.get("TimeOfFlightContrast") == "YES",
         kernel=kernel if _KERNEL.fullmatch(kernel) else None,
         photometric=str(header.get("PhotometricInterpretation", "")),
     )

@@ -104,7 +104,7 @@ def _points(traits: SeriesTraits, frames: Sequence[Frame]) -> dict[str, float]:
     words = traits.key_words | set(traits.image_type)
     thickness = frames[0].thickness_mm or 99.0
     rules = {
-        "angiographic": (4.0, bool(words & _ANGIOGRAPHIC)),
+        "angiographic": (4.0, bool(words & _ANGIOGRAPHIC) or traits.angiographic),
         "contrast": (2.0, traits.contrast),
         "thin": (2.0, thickness <= 1.0),
         "very_thin": (1.0, thickness <= 0.7),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ import pydicom
 import pytest
 
 from aneuflow.case.folder import CaseFolder
-from aneuflow.errors import InputError, MethodError
+from aneuflow.errors import InputError, MethodError, ResourceError
 from aneuflow.imaging import read_image
 from aneuflow.pipeline.export import export_dicom, export_labels
 from aneuflow.quantities import quantity, registry
+from tests.cli.run import run
+from tests.imaging.dicom_series import write_enhanced
 from tests.report.dicom.sample_case import PERSON, SECRET, case_of_series, original_series, write_case
 from tests.report.sample import sample_image, sample_morphology
 
@@ -155,13 +158,17 @@ def test_results_with_a_source_join_its_study_and_name_its_images(folder, joined
     assert not (joined / "images").exists()
 
 
-def test_without_a_source_nothing_of_the_patient_is_in_any_file(case, apart, capfd):
+def test_without_a_source_nothing_of_the_patient_is_in_any_file(folder, case, apart):
     export = [file for file in [*apart.rglob("*"), *case.path.rglob("*")] if file.is_file()]
     assert len(export) > 20
     for file in export:
         content = file.read_bytes() + file.name.encode()
         for secret in (SECRET, "Живаго", "19170101", "A4711"):
             assert secret.encode() not in content, file.name
+    originals = [pydicom.dcmread(file) for file in (folder / "series").iterdir()]
+    for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID"):
+        uids = {str(image[name].value).encode() for image in originals}
+        assert not any(uid in file.read_bytes() for uid in uids for file in export), name
     seg = pydicom.dcmread(apart / "segmentation.dcm")
     assert (seg.PatientIdentityRemoved, seg.StudyDate, seg.PatientID) == ("YES", "", "ANF-abababababab")
     image = pydicom.dcmread(apart / "images/0001.dcm")
@@ -263,3 +270,42 @@ def test_nrrd_and_nifti_hold_the_same_labels_in_the_same_place(case, tmp_path):
     np.testing.assert_allclose(grids[0][2], [0.4] * 3, atol=1e-6)
     affine = sample_image()[0].affine
     np.testing.assert_allclose(grids[1][1], (affine @ [3, 5, 7, 1])[:3], atol=1e-4)
+
+
+def test_an_enhanced_multi_frame_source_is_referred_to_frame_by_frame(tmp_path):
+    """Its frames lie in another order than its slices."""
+    order = [5, 0, 3, 7, 1, 6, 2, 4]
+    positions = np.array([-11.5, -5.0, -1.9]) + np.arange(8)[:, None] * [0, 0, 1.2]
+    file = write_enhanced(tmp_path / "a.dcm", "CT", order, positions, [1, 0, 0, 0, 1, 0], spacing=[0.5, 1.5])
+    case = write_case(tmp_path / "case", read_image(file))
+    export_dicom(case.path, tmp_path / "out", file)
+    said = program("dciodvfy", "-new", tmp_path / "out/segmentation.dcm")
+    assert not [line for line in said.splitlines() if line.startswith(("Error", "Abort"))]
+    seg, source = pydicom.dcmread(tmp_path / "out/segmentation.dcm"), pydicom.dcmread(file)
+    heights = [float(p[2]) for p in positions[order]]
+    for groups in seg.PerFrameFunctionalGroupsSequence:
+        image = groups.DerivationImageSequence[0].SourceImageSequence[0]
+        assert image.ReferencedSOPInstanceUID == source.SOPInstanceUID
+        height = float(groups.PlanePositionSequence[0].ImagePositionPatient[2])
+        assert height == pytest.approx(heights[int(image.ReferencedFrameNumber) - 1], abs=1e-4)
+    export_dicom(case.path, tmp_path / "apart")
+    joined, apart = (segment_places(tmp_path / name / "segmentation.dcm") for name in ("out", "apart"))
+    assert joined.keys() == apart.keys() == {1, 2}
+    for number in joined:
+        assert np.abs(sorted_rows(joined[number]) - sorted_rows(apart[number])).max() < 1e-4
+
+
+def test_without_the_extra_the_command_says_which_to_install(case, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "highdicom", None)
+    with pytest.raises(ResourceError, match=r'pip install "aneuflow\[dicom\]"'):
+        export_dicom(case.path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_command(folder, case, tmp_path, capsys):
+    code, out, err = run(capsys, "export", str(case.path), "--dicom", str(tmp_path / "a"), "--nrrd", str(tmp_path / "l.nrrd"))
+    assert (code, err) == (0, "") and out.startswith("Written: 31 files in ") and (tmp_path / "l.nrrd").exists()
+    assert run(capsys, "export", str(case.path))[0] == 2
+    assert run(capsys, "export", str(case.path), "--nifti", str(tmp_path / "l.nii"), "--source", "x")[0] == 2
+    code, _, err = run(capsys, "export", str(tmp_path), "--nifti", str(tmp_path / "m.nii"))
+    assert code == 2 and "no aneuflow case" in err
