@@ -372,7 +372,7 @@ class Risk:
     not_looked_for: kinds that this flow cannot show; answers: what was known, as text by name.
     """
 
-    wall: Surface
+    wall: Surface | None
     region_id: IntArray
     fields: Mapping[str, ByteArray]
     regions: tuple[WallRegion, ...]

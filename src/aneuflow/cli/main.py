@@ -8,7 +8,7 @@ import sys
 import typer
 
 from aneuflow import __version__
-from aneuflow.cli import assess, export, pacs, stages, verify
+from aneuflow.cli import assess, compare, export, grade, pacs, stages, train, verify
 from aneuflow.errors import AneuflowError, InputError
 
 EXIT_INTERRUPTED = 130
@@ -22,8 +22,11 @@ app = typer.Typer(
 assess.register(app)
 stages.register(app)
 export.register(app)
+compare.register(app)
 pacs.register(app)
 verify.register(app)
+grade.register(app)
+train.register(app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -33,6 +33,15 @@ class BatchEntry:
     input_settings: dict[str, str]
 
 
+@dataclass(frozen=True)
+class BatchEnd:
+    """The path of the table, how many cases there were, and how many of them failed."""
+
+    table: Path
+    count: int
+    failed: int
+
+
 def read_list(path: Path) -> list[BatchEntry]:
     """The entries of a list: a path a line, or CSV with the header input[,case][,kind][,units][,modality].
 
@@ -131,8 +140,8 @@ def _measures(case: CaseFolder, name: str) -> list[dict[str, Any]]:
     return [{"case": name, **entry} for file in MEASURE_FILES for entry in read_json(case.path / file)["quantities"]]
 
 
-def run_batch(entries: list[BatchEntry], folder: Path, tables: Tables, progress: Progress) -> Path:
-    """Assess every entry into folder/<case>; cases that are still valid are kept. Gives the path of the table.
+def run_batch(entries: list[BatchEntry], folder: Path, tables: Tables, progress: Progress) -> BatchEnd:
+    """Assess every entry into folder/<case>; cases that are still valid are kept.
 
     folder/batch.csv has every case's state, times and reason of failure, folder/measures.csv all numbers of the cases that
     ended well; both grow as the batch goes on.
@@ -152,4 +161,4 @@ def run_batch(entries: list[BatchEntry], folder: Path, tables: Tables, progress:
             measures += _measures(case, entry.case)
             _write_table(folder / "measures.csv", measures)
     progress(1.0, "batch")
-    return folder / "batch.csv"
+    return BatchEnd(folder / "batch.csv", len(rows), sum(row["state"] != "done" for row in rows))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from aneuflow import __version__
 from aneuflow.case import store
 from aneuflow.case.folder import CaseFolder, Manifest
+from aneuflow.case.risk_store import read_risk
 from aneuflow.pipeline.settings import Settings
 from aneuflow.report.content import InputFile, Provenance, ReportContent, StageRun
 from aneuflow.types import Note
@@ -33,6 +34,7 @@ def report_content(case: CaseFolder, settings: Settings) -> ReportContent:
     morphology = store.read_morphology(case.stage_folder("morphology"))
     boundary = store.read_boundary(case.stage_folder("boundary"))
     flow = store.read_flow(case.stage_folder("flow"))
+    risk = read_risk(case.stage_folder("risk")) if "risk" in folders else None
     results = {
         "import": volume,
         "segment": labels,
@@ -40,6 +42,7 @@ def report_content(case: CaseFolder, settings: Settings) -> ReportContent:
         "measure": morphology,
         "boundary": boundary,
         "simulate": flow,
+        "grade": risk,
     }
     notes: list[tuple[str, Note]] = [(name, note) for name, result in results.items() if result for note in result.notes]
     return ReportContent(
@@ -50,6 +53,7 @@ def report_content(case: CaseFolder, settings: Settings) -> ReportContent:
         morphology=morphology,
         boundary=boundary,
         flow=flow,
+        risk=risk,
         notes=tuple(notes),
         provenance=_provenance(manifest, settings),
         credit=settings.report.credit or None,

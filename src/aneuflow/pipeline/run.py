@@ -14,7 +14,7 @@ from aneuflow.case.folder import CaseFolder, Manifest, StageRecord
 from aneuflow.errors import AneuflowError, InputError
 from aneuflow.pipeline.inputs import describe, import_input, import_waveform
 from aneuflow.pipeline.settings import Settings, Tables, settings_from
-from aneuflow.pipeline.stages import Stage, StageRun, chain
+from aneuflow.pipeline.stages import FLOW_STAGES, GRADE, Stage, StageRun, chain
 from aneuflow.types import Progress, no_progress
 
 IMPORT = "import"
@@ -124,31 +124,37 @@ def stage_key(stage: Stage, settings: Settings, inputs: dict[str, dict[str, str]
 
 
 def _run_chain(case: CaseFolder, settings: Settings, last: str | None, progress: StageProgress) -> list[StageEnd]:
+    """Run what is not valid up to `last`. A grade asked for alone computes no flow: it does without one that is not current."""
     ends = []
+    left_out: set[str] = set()
     for stage in chain(case.manifest().input["kind"]):
-        folders = {record.folder for record in case.manifest().stages.values()}
+        folders = {record.folder for record in case.manifest().stages.values()} - left_out
         inputs = {folder: case.outputs(folder) for folder in stage.reads if folder in folders}
         key = stage_key(stage, settings, inputs)
         if _is_valid(case, stage.name, key):
             ends.append(StageEnd(stage.name, "kept", 0.0))
+        elif last == GRADE.name and stage in FLOW_STAGES:
+            left_out |= {flow_stage.folder for flow_stage in FLOW_STAGES}
         else:
-            ends.append(_run_one(case, stage, settings, key, progress(stage.name)))
+            folder = case.stage_folder(stage.folder)
+            run = StageRun(case, folder, settings, key, progress(stage.name), frozenset(inputs))
+            ends.append(_run_one(case, stage, run))
         if stage.name == last:
             break
     return ends
 
 
-def _run_one(case: CaseFolder, stage: Stage, settings: Settings, key: str, progress: Progress) -> StageEnd:
+def _run_one(case: CaseFolder, stage: Stage, run: StageRun) -> StageEnd:
     start = time.monotonic()
     try:
         with case.writing(stage.folder) as target:
-            stage.run(StageRun(case, target, settings, key, progress))
+            stage.run(replace(run, target=target))
     except AneuflowError as error:
-        _record_failure(case, stage, key, time.monotonic() - start, str(error))
+        _record_failure(case, stage, run.key, time.monotonic() - start, str(error))
         raise
     seconds = time.monotonic() - start
-    progress(1.0, stage.name)
-    case.record(stage.name, StageRecord("done", key, stage.folder, case.outputs(stage.folder), seconds))
+    run.progress(1.0, stage.name)
+    case.record(stage.name, StageRecord("done", run.key, stage.folder, case.outputs(stage.folder), seconds))
     return StageEnd(stage.name, "done", seconds)
 
 

@@ -14,6 +14,7 @@ from aneuflow.errors import InputError
 from aneuflow.flow.settings import FlowSettings
 from aneuflow.geometry.settings import ModelSettings
 from aneuflow.morphology.settings import MorphologySettings
+from aneuflow.risk import Clinical, GradeSettings
 from aneuflow.segmentation.settings import SegmentSettings
 
 
@@ -42,6 +43,8 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     measure: MorphologySettings = MorphologySettings()
     boundary: BoundarySettings = BoundarySettings()
     simulate: FlowSettings = FlowSettings()
+    clinical: Clinical = Clinical()
+    grade: GradeSettings = GradeSettings()
     report: ReportSettings = ReportSettings()
 
 

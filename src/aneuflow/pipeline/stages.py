@@ -10,25 +10,30 @@ from aneuflow.boundary import is_bundled, read_waveform, set_boundary
 from aneuflow.case import store
 from aneuflow.case.checkpoint import CheckpointFile
 from aneuflow.case.folder import CaseFolder
+from aneuflow.case.risk_store import write_risk
 from aneuflow.flow.solve import simulate
 from aneuflow.geometry.model import build_model
 from aneuflow.morphology import measure
+from aneuflow.morphology.anatomy import anatomy_of
+from aneuflow.morphology.blebs import find_blebs
 from aneuflow.pipeline.documents import report_content
 from aneuflow.pipeline.settings import Settings
 from aneuflow.report import build_report
+from aneuflow.risk import Flow, assess_risk
 from aneuflow.segmentation import segment
-from aneuflow.types import LabelMap, Progress, Surface
+from aneuflow.types import FloatArray, LabelMap, LumenModel, Progress, Surface
 
 
 @dataclass(frozen=True)
 class StageRun:
-    """One run of one stage: what it reads from, the fresh folder it writes to, and the key its result will have."""
+    """One run of one stage: the fresh folder it writes to, the key its result will have, the folders it may read."""
 
     case: CaseFolder
     target: Path
     settings: Settings
     key: str
     progress: Progress
+    reads: frozenset[str]
 
     def folder(self, name: str) -> Path:
         return self.case.stage_folder(name)
@@ -86,6 +91,25 @@ def _simulate(run: StageRun) -> None:
     checkpoint.remove()
 
 
+def _grade(run: StageRun) -> None:
+    model = store.read_model(run.folder("model"))
+    morphology = store.read_morphology(run.folder("morphology"))
+    settings, flow, blebs = run.settings.grade, None, None
+    if "flow" in run.reads and settings.flow == "auto" and model.aneurysm is not None:
+        steady = store.read_boundary(run.folder("boundary")).waveform is None
+        flow, blebs = Flow(store.read_flow(run.folder("flow")), steady), _blebs(model)
+    write_risk(run.target, assess_risk(model, morphology, flow, run.settings.clinical, settings, blebs))
+
+
+def _blebs(model: LumenModel) -> list[FloatArray]:
+    """The points of each bleb, as the shape measures find them."""
+    anatomy = anatomy_of(model).sac
+    if anatomy is None:
+        return []
+    points = anatomy.sac.points
+    return [points[members] for members in find_blebs(points, anatomy.sac.triangles, anatomy.rise_mm)]
+
+
 def _report(run: StageRun) -> None:
     run.progress(0.0, "report")
     report = build_report(report_content(run.case, run.settings), run.settings.report.language)
@@ -100,17 +124,20 @@ MODEL = Stage("model", "model", 2, ("surface", "segmentation"), ("model",), _mod
 MEASURE = Stage("measure", "morphology", 2, ("model",), ("measure",), _measure)
 BOUNDARY = Stage("boundary", "boundary", 2, ("model", "waveform"), ("boundary", "simulate"), _boundary)
 SIMULATE = Stage("simulate", "flow", 1, ("model", "boundary"), ("simulate",), _simulate, frozenset({"threads"}))
+GRADE = Stage("grade", "risk", 1, ("model", "morphology", "boundary", "flow"), ("clinical", "grade"), _grade)
 REPORT = Stage(
     "report",
     "report",
-    1,
-    ("image", "surface", "segmentation", "model", "morphology", "boundary", "flow"),
+    2,
+    ("image", "surface", "segmentation", "model", "morphology", "boundary", "flow", "risk"),
     ("report",),
     _report,
 )
 
-FROM_IMAGE = (SEGMENT, MODEL, MEASURE, BOUNDARY, SIMULATE, REPORT)
+FROM_IMAGE = (SEGMENT, MODEL, MEASURE, BOUNDARY, SIMULATE, GRADE, REPORT)
 FROM_LUMEN = FROM_IMAGE[1:]
+# What the grade does without where it is not there or not current.
+FLOW_STAGES = (BOUNDARY, SIMULATE)
 STAGE_NAMES = tuple(stage.name for stage in FROM_IMAGE)
 
 

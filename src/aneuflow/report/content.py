@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aneuflow.types import BoundaryConditions, FlowSolution, LabelMap, LumenModel, Morphology, Note, Volume
+from aneuflow.types import BoundaryConditions, FlowSolution, LabelMap, LumenModel, Morphology, Note, Risk, Volume
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class ReportContent:
     notes: tuple[tuple[str, Note], ...]
     provenance: Provenance
     credit: str | None = None
+    risk: Risk | None = None
 
 
 @dataclass(frozen=True)

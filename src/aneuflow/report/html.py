@@ -16,13 +16,14 @@ from aneuflow.quantities import Quantity, quantity, registry
 from aneuflow.report.content import ReportContent
 from aneuflow.report.numbers import format_number, format_unit
 from aneuflow.report.plots import ARTERY_COLOR, SAC_COLOR
+from aneuflow.report.risk_section import risk_values
 from aneuflow.report.scenes import CONSTRUCTION_COLORS, INLET_COLOR, OUTLET_COLOR
 from aneuflow.report.summary import Row, all_measures, headline, key_rows, measure_row
 from aneuflow.report.text import Language, catalogue, flow_text, note_text, quantity_definition, quantity_name, text
 from aneuflow.report.viewer import viewer_payload
 from aneuflow.types import Note
 
-SECTIONS = ("summary", "wall", "image", "shape", "flow", "assumed", "warnings", "method", "provenance", "definitions")
+SECTIONS = ("summary", "wall", "image", "shape", "flow", "risk", "assumed", "warnings", "method", "provenance", "definitions")
 METHOD = ("lumen", "flow", "wall", "inflow", "segmentation", "models", "rupture")
 SHAPE_GROUPS, BOUNDARY_GROUPS = ("sac", "vessel"), ("boundary",)
 SAC_GROUPS = ("sac", "flow-sac")
@@ -57,6 +58,8 @@ def render_page(
     )
     environment.filters["symbol"] = _symbol
     source = partial(_asset, environment)
+    risk = risk_values(content.risk, language)
+    optional = {"image": "image" in pictures, "risk": risk is not None}
     values = {
         "t": partial(text, language),
         "flow_caption": lambda name: flow_text(language, f"caption.{name}", content.boundary.waveform is None),
@@ -66,7 +69,8 @@ def render_page(
         "pictures": {name: _data_address(picture) for name, picture in pictures.items()},
         "colors": COLORS,
         "vessel_suffix": "" if content.model.aneurysm is not None else "_vessel",
-        "sections": [key for key in SECTIONS if key != "image" or "image" in pictures],
+        "risk": risk,
+        "sections": [key for key in SECTIONS if key not in optional or optional[key]],
         "method": METHOD,
         **_words_and_numbers(content, language),
         **_notes_by_kind([*content.notes, *(("report", note) for note in notes)], language),

@@ -29,6 +29,7 @@ FIGURES: tuple[tuple[str, str, Callable[[ReportContent], Figure | None]], ...] =
     ("rrt", "jpg", lambda content: scenes.wall_field(content, "RRT")),
     ("pressure", "jpg", lambda content: scenes.wall_field(content, "pressure")),
     ("flow", "jpg", scenes.flow_views),
+    ("regions", "jpg", scenes.wall_regions),
 )
 
 

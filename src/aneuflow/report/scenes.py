@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyvista as pv
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import LogNorm, Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullLocator
@@ -19,7 +19,15 @@ from matplotlib.ticker import LogLocator, NullLocator
 from aneuflow.report.content import ReportContent
 from aneuflow.report.meshes import Grid, PolyData, flow_grid, poly_data
 from aneuflow.report.plots import ARTERY_COLOR, INK, SAC_COLOR, round_length
-from aneuflow.report.ranges import FIELD_UNITS, LOGARITHMIC, color_map, field_range, is_shown
+from aneuflow.report.ranges import (
+    FIELD_UNITS,
+    LOGARITHMIC,
+    PLAIN_WALL_COLOR,
+    REGION_COLORS,
+    color_map,
+    field_range,
+    is_shown,
+)
 from aneuflow.report.views import View, close_views, patient_view
 from aneuflow.types import REGION_SAC, FloatArray, LumenModel, Surface
 
@@ -50,6 +58,29 @@ def wall_field(content: ReportContent, name: str) -> Figure | None:
     if not is_shown(name, content.flow.wall_fields):
         return None
     return _wall_figure(content, name, close_views(content.model)[:2], text_size=14)
+
+
+def wall_regions(content: ReportContent) -> Figure | None:
+    """The regions of the wall that meet a definition, from two opposite sides; None where there are none."""
+    risk = content.risk
+    if risk is None or risk.wall is None or not risk.regions:
+        return None
+    mesh = poly_data(risk.wall)
+    colors = np.tile(_byte_color(PLAIN_WALL_COLOR), (len(risk.wall.points), 1))
+    # The first kinds are the rarer ones and lie on top of the wide ones.
+    for kind in reversed(list(dict.fromkeys(region.kind for region in risk.regions))):
+        colors[risk.fields[kind] > 0] = _byte_color(REGION_COLORS[kind])
+    mesh["color"] = colors
+
+    def draw(plotter: Plotter) -> None:
+        plotter.add_mesh(mesh, scalars="color", rgb=True, smooth_shading=True, ambient=0.4, diffuse=0.65, specular=0.0)
+        _draw_neck_line(plotter, content.model)
+
+    return _lay_out([(_picture(draw, view), view) for view in close_views(content.model)[:2]])
+
+
+def _byte_color(name: str) -> npt.NDArray[np.uint8]:
+    return np.round(255 * np.array(to_rgb(name))).astype(np.uint8)
 
 
 def model_picture(content: ReportContent) -> Figure:

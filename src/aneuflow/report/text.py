@@ -47,7 +47,9 @@ def note_text(language: Language, note: Note) -> str:
 
 
 def _worded(language: Language, value: Any) -> Any:
-    """A list of (reason, points) in words; anything else as it is."""
+    """A list of (reason, points) in words, the name of an answer in the language; anything else as it is."""
+    if isinstance(value, str):
+        return catalogue(language).get(f"answer.{value}", value)
     if not isinstance(value, list | tuple):
         return value
     reasons = [f"{text(language, f'series.{reason}')} {points:+.0f}" for reason, points in value]

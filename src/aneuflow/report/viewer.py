@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from aneuflow.report.content import ReportContent
 from aneuflow.report.meshes import poly_data
 from aneuflow.report.plots import ARTERY_COLOR, SAC_COLOR
-from aneuflow.report.ranges import PLAIN_WALL_COLOR, REGION_COLORS, FIELD_UNITS, LOGARITHMIC, color_table, field_range, is_shown
+from aneuflow.report.ranges import FIELD_UNITS, LOGARITHMIC, PLAIN_WALL_COLOR, REGION_COLORS, color_table, field_range, is_shown
 from aneuflow.report.text import Language, flow_text, text
 from aneuflow.report.views import close_views, patient_view
 from aneuflow.types import REGION_SAC, FloatArray, Surface

@@ -95,19 +95,19 @@ def level_columns(term: Mapping[str, Any], values: list[str | None]) -> FloatArr
 def resemblance(model: Model, answers: Answers, similar: int = 5) -> Resemblance:
     """How much an aneurysm resembles the ruptured ones of the training table.
 
-    probability.value is None where an answer is missing; low and high then span what the answer can be. Measured intervals and
-    the uncertainty of the coefficients (95 %) are part of the span.
+    probability is in percent; its value is None where an answer is missing, low and high then span what the answer can be.
+    Measured intervals and the uncertainty of the coefficients (95 %) are part of the span.
     """
     parts = [_TermSpan(term, answers.get(term["answer"])) for term in model.terms]
     covariance = np.asarray(model.content["covariance"])
     base = float(model.content["base"])
     low, high = (_logit_end(base, parts, covariance, side) for side in (-1.0, 1.0))
     missing = tuple(part.answer for part in parts if part.missing)
-    value = None if missing else _probability(base + sum(part.value for part in parts))
+    value = None if missing else _percent(base + sum(part.value for part in parts))
     return Resemblance(
         model=model.content["id"],
         sha256=model.sha256,
-        probability=Span(PROBABILITY, value, _probability(low), _probability(high)),
+        probability=Span(PROBABILITY, value, _percent(low), _percent(high)),
         base=base,
         contributions=tuple(part.contribution() for part in parts),
         missing=missing,
@@ -171,8 +171,8 @@ def _logit_end(base: float, parts: list[_TermSpan], covariance: FloatArray, side
     return base + effect + side * NORMAL_95 * math.sqrt(max(float(row @ covariance @ row), 0.0))
 
 
-def _probability(logit: float) -> float:
-    return 1.0 / (1.0 + math.exp(-min(max(logit, -30.0), 30.0)))
+def _percent(logit: float) -> float:
+    return 100.0 / (1.0 + math.exp(-min(max(logit, -30.0), 30.0)))
 
 
 def similar_cases(model: Model, answers: Answers, count: int) -> tuple[SimilarCase, ...]:
@@ -181,6 +181,8 @@ def similar_cases(model: Model, answers: Answers, count: int) -> tuple[SimilarCa
     A different level or a step in age counts by how much it moves the log-odds, so that what matters to the model matters here;
     answers that either side lacks are left out of the sum, at the price of half a unit.
     """
+    if count == 0:
+        return ()
     distances = []
     for index, case in enumerate(model.cases):
         distance = 0.0

@@ -41,6 +41,10 @@
 
   buildControls();
   listen();
+  document.querySelectorAll("button.show-region").forEach((button) => {
+    button.hidden = false;
+    button.addEventListener("click", () => show(scene.spots[button.dataset.spot]));
+  });
   root.classList.add("ready");
   look(scene.views[0]);
   choose(state.field);
@@ -205,6 +209,14 @@
   function choose(field) {
     Object.assign(state, { field, low: field.range[0], high: field.range[1], logarithmic: field.logarithmic });
     recolor();
+  }
+
+  function show(spot) {
+    const index = scene.fields.findIndex((field) => field.name === spot.field);
+    root.querySelector(".controls select").value = index;
+    choose(scene.fields[index]);
+    look(spot);
+    root.scrollIntoView({ behavior: "smooth", block: "center" });
   }
 
   function setRange(low, high) {

@@ -1,0 +1,253 @@
+"""The section on risk in words and rows: evidence first, the grade after, and what it does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aneuflow.quantities import quantity
+from aneuflow.report.numbers import format_number, format_unit
+from aneuflow.report.ranges import REGION_COLORS
+from aneuflow.report.text import Language, catalogue, note_text, quantity_name, text
+from aneuflow.risk.learned import shipped_model
+from aneuflow.risk.scores import left_out_scores, score_table
+from aneuflow.types import Contribution, Evidence, Grade, Resemblance, Risk, ScoreResult, Span, WallRegion
+
+SHOWN_CHANGES = 12
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One contribution as a bar: name and answer, and where bar and span begin and end, in percent of the picture's width."""
+
+    name: str
+    answer: str
+    value: str
+    left: float
+    width: float
+    low: float
+    span: float
+    raises: bool
+
+
+def risk_values(risk: Risk | None, language: Language) -> dict[str, Any] | None:
+    """What the template of the section needs; None where there is nothing to tell."""
+    if risk is None or risk.grade is None:
+        return None
+    grade, alike = risk.grade, risk.resemblance
+    return {
+        "regions": [_region_row(region, language) for region in risk.regions],
+        "flow_used": risk.flow_used,
+        "not_looked_for": _listed(
+            [quantity_name(language, quantity(kind)) for kind in risk.not_looked_for] if risk.flow_used else [], language
+        ),
+        "scores": [_score_row(result, language) for result in risk.scores],
+        "left_out": [
+            text(language, "risk.left_out", name=entry["name"], reason=entry[f"reason_{language}"])
+            for entry in left_out_scores().values()
+        ],
+        "resemblance": None if alike is None else _resemblance(alike, language),
+        "verdict": _verdict(grade, language),
+        "why": [note_text(language, note) for note in grade.why],
+        "evidence": [_evidence_row(line, language) for line in grade.evidence],
+        "points": text(language, "risk.rules", name=grade.rules, points=_span(grade.points)),
+        "changes": [
+            (
+                text(language, "risk.if", answer=_word(language, change.answer), shown=_word(language, change.shown)),
+                _grades(change.low, change.high, language),
+            )
+            for change in grade.changes[:SHOWN_CHANGES]
+        ],
+        "plain": _plain_words(risk, grade, language),
+    }
+
+
+def _word(language: Language, name: str) -> str:
+    return catalogue(language).get(f"answer.{name}", name)
+
+
+def _listed(names: Sequence[str], language: Language) -> str:
+    return ("、" if language == "zh" else ", ").join(names)
+
+
+def _region_row(region: WallRegion, language: Language) -> dict[str, str]:
+    values = {measure.id: measure.value for measure in region.values}
+
+    def shown(id: str, decimals: int) -> str:
+        return format_number(values[id], decimals) if id in values else "–"
+
+    return {
+        "kind": quantity_name(language, quantity(region.kind)),
+        "color": REGION_COLORS[region.kind],
+        "place": _word(language, region.place),
+        "center": ", ".join(format_number(part, 1) for part in region.center_mm),
+        "area": shown(region.kind, 1),
+        "shear": shown("region_tawss", 2),
+        "osi": shown("region_osi", 2),
+        "pressure": shown("region_pressure", 0),
+        "stability": f"{shown('region_stability', 0)} %",
+    }
+
+
+def _span(span: Span, decimals: int = 1) -> str:
+    """A value with its range, a range alone, or "x or more" where it is open above."""
+
+    def number(value: float) -> str:
+        return format_number(value, 0 if float(value).is_integer() else decimals)
+
+    if span.high is None:
+        return f"≥ {number(span.low)}"
+    if span.low == span.high:
+        return number(span.low)
+    spread = f"{number(span.low)}–{number(span.high)}"
+    return spread if span.value is None else f"{number(span.value)} ({spread})"
+
+
+def _score_row(result: ScoreResult, language: Language) -> dict[str, Any]:
+    table = score_table(result.id)
+    points = [f"{quantity_name(language, quantity(span.id))}: {_span(span)}" for span in result.points]
+    outcomes = [
+        f"{quantity_name(language, quantity(span.id))}: {_span(span)} {format_unit(quantity(span.id).unit)}"
+        for span in result.outcomes
+    ]
+    return {
+        "name": table["name"],
+        "paper": table["paper"],
+        "points": points if len(points) > 1 else [_span(span) for span in result.points],
+        "outcomes": outcomes,
+        "refused": "" if result.refused is None else note_text(language, result.refused),
+        "missing": _listed([_word(language, name) for name in result.missing[:8]], language)
+        + (" …" if len(result.missing) > 8 else ""),
+        "population": table[f"population_{language}"],
+        "limits": table[f"limits_{language}"],
+    }
+
+
+def _resemblance(alike: Resemblance, language: Language) -> dict[str, Any]:
+    facts = shipped_model().content
+    chance = alike.probability
+    assert chance.high is not None
+    values = {
+        "low": format_number(chance.low, 0),
+        "high": format_number(chance.high, 0),
+        "share": f"{100 * facts['trained_on']['ruptured_share']:.0f}",
+        "model": alike.model,
+        "auc": f"{facts['performance']['auc']:.2f}",
+    }
+    if chance.value is None:
+        missing = _listed([_word(language, name) for name in alike.missing], language)
+        sentence = text(language, "risk.resemblance_span", missing=missing, **values)
+    else:
+        sentence = text(language, "risk.resemblance_value", value=format_number(chance.value, 0), **values)
+    answers = [contribution.answer for contribution in alike.contributions]
+    return {
+        "sentence": sentence,
+        "bars": bars(alike.contributions, language),
+        "similar_head": [_word(language, name) for name in answers],
+        "similar": [
+            ([_word(language, case.answers.get(name, "")) or "–" for name in answers], case.ruptured) for case in alike.similar
+        ],
+        "similar_lead": text(
+            language, "risk.similar_lead", count=sum(case.ruptured for case in alike.similar), all=len(alike.similar)
+        ),
+    }
+
+
+def bars(contributions: Sequence[Contribution], language: Language) -> list[Bar]:
+    """The contributions as bars from the middle, the weightiest first; all on one scale."""
+    reach = max([abs(end) for entry in contributions for end in (entry.low, entry.high)] + [0.5])
+
+    def place(value: float) -> float:
+        return 50.0 + 48.0 * value / reach
+
+    made = []
+    for entry in sorted(contributions, key=lambda entry: -max(abs(entry.low), abs(entry.high))):
+        value = entry.value or 0.0
+        made.append(
+            Bar(
+                name=_word(language, entry.answer),
+                answer=text(language, "risk.unknown") if entry.value is None else _word(language, entry.shown),
+                value="" if entry.value is None else f"{entry.value:+.2f}".replace("-", "−"),
+                left=min(50.0, place(value)),
+                width=abs(place(value) - 50.0),
+                low=place(entry.low),
+                span=place(entry.high) - place(entry.low),
+                raises=value > 0,
+            )
+        )
+    return made
+
+
+def _grades(low: str, high: str, language: Language) -> str:
+    if low == high:
+        return _word(language, low)
+    return text(language, "risk.to", low=_word(language, low), high=_word(language, high))
+
+
+def _verdict(grade: Grade, language: Language) -> str:
+    if grade.grade is None:
+        return text(language, "risk.grade_none")
+    words = {"grade": _word(language, grade.grade), "low": _word(language, grade.low), "high": _word(language, grade.high)}
+    return text(language, "risk.grade_is" if grade.low == grade.high else "risk.grade_between", **words)
+
+
+def _evidence_row(line: Evidence, language: Language) -> tuple[str, str, str]:
+    shown: Mapping[str, Any] = line.shown
+    unit = ""
+    if shown.get("missing"):
+        found = text(language, "risk.unknown")
+    elif "answer" in shown:
+        found = _word(language, shown["answer"])
+    else:
+        span = Span(shown["of"], shown["value"], shown["low"], shown["high"])
+        unit = format_unit(quantity(span.id).unit)
+        found = f"{_span(span)} {unit}".strip()
+    points = _span(Span("grade_points", line.points, line.low, line.high))
+    return catalogue(language).get(f"evidence.{line.id}", line.id), found, f"{points} / {format_number(line.maximum, 0)}"
+
+
+def _plain_words(risk: Risk, grade: Grade, language: Language) -> str:
+    """The paragraph for a reader who is no specialist: what was found, how sure, what is not known, what scores are for."""
+    sentences = [_plain_regions(risk, language)]
+    if risk.resemblance is not None:
+        chance = risk.resemblance.probability
+        values = {"low": format_number(chance.low, 0), "high": format_number(chance.high or 100.0, 0)}
+        sentences.append(text(language, "risk.plain_alike", **values))
+    phases = next((result for result in risk.scores if result.id == "phases" and result.refused is None), None)
+    if phases is not None:
+        span = phases.outcomes[0]
+        high = format_number(span.high or 100.0, 1)
+        sentences.append(text(language, "risk.plain_scores", low=format_number(span.low, 1), high=high))
+    if grade.grade is None:
+        sentences.append(text(language, "risk.grade_none"))
+    else:
+        sentences.append(text(language, "risk.plain_grade", grade=_word(language, grade.grade)))
+    asked = dict.fromkeys(
+        name for result in risk.scores if result.refused is None and result.id != "uiats" for name in result.missing
+    )
+    if risk.resemblance is not None:
+        asked |= dict.fromkeys(risk.resemblance.missing)
+    missing = text(language, "risk.plain_nothing_missing")
+    if asked:
+        missing = text(language, "risk.plain_missing", names=_listed([_word(language, name) for name in asked], language))
+    low, high = _word(language, grade.low), _word(language, grade.high)
+    sentences.append(text(language, "risk.plain_unsure", low=low, high=high, missing=missing))
+    sentences.append(text(language, "risk.plain_purpose"))
+    return ("" if language == "zh" else " ").join(sentences)
+
+
+def _plain_regions(risk: Risk, language: Language) -> str:
+    if not risk.flow_used:
+        return text(language, "risk.plain_no_flow")
+    if not risk.regions:
+        return text(language, "risk.plain_found_none")
+    largest = max(risk.regions, key=lambda region: region.values[0].value)
+    return text(
+        language,
+        "risk.plain_found",
+        count=len(risk.regions),
+        area=format_number(largest.values[0].value, 1),
+        kind=quantity_name(language, quantity(largest.kind)),
+        place=_word(language, largest.place),
+    )

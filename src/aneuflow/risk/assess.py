@@ -1,0 +1,165 @@
+"""The stage: regions on the wall, scores, resemblance and grade of one aneurysm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aneuflow.risk.clinical import Answer, Answers, Clinical, Number, answers_from
+from aneuflow.risk.grade import evidence_of, facts_of, make_grade, total_points
+from aneuflow.risk.learned import Model, resemblance, shipped_model
+from aneuflow.risk.questions import GROWTH_MM, possible_sites, questions
+from aneuflow.risk.regions import FoundRegions, find_regions, region_totals, wall_of
+from aneuflow.risk.scores import all_scores
+from aneuflow.risk.settings import GradeSettings, default_rules
+from aneuflow.types import (
+    Evidence,
+    FloatArray,
+    FlowSolution,
+    LumenModel,
+    Measure,
+    Morphology,
+    Note,
+    Resemblance,
+    Risk,
+    ScoreResult,
+    Span,
+)
+
+SLENDER = {"aspect_ratio": 1.6, "size_ratio": 3.0}
+# What the rules ask of a flow: unknown without it, which widens the grade.
+FLOW_FACTS = ("low_oscillating_share", "impingement_region")
+NO_REGIONS = FoundRegions((), (), {}, ())
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """A current solution; steady where it has no cycle."""
+
+    solution: FlowSolution
+    steady: bool
+
+
+def assess_risk(
+    model: LumenModel,
+    morphology: Morphology,
+    flow: Flow | None,
+    clinical: Clinical,
+    settings: GradeSettings,
+    blebs: Sequence[FloatArray] | None = None,
+) -> Risk:
+    """All that can be said of risk; without an aneurysm only that there is none.
+
+    flow: None where there is no current solution: regions are then not looked for and the grade is wider. blebs: the points
+    (k, 3) mm of each, None where they were not looked for. Raises InputError where a clinical answer is impossible.
+    """
+    notes: list[Note] = []
+    if model.aneurysm is None:
+        return _empty((Note("risk_no_aneurysm", {}, "information"),))
+    measured = measured_numbers(morphology.measures)
+    wall = None if flow is None else wall_of(model, flow.solution, flow.steady, None if blebs is None else tuple(blebs))
+    if flow is None or wall is None:
+        found, totals = NO_REGIONS, {}
+        notes.append(Note("grade_without_flow", {}, "warning"))
+    else:
+        found = find_regions(wall, settings)
+        totals = region_totals(wall, found)
+        if flow.steady:
+            notes.append(Note("regions_steady", {}, "information"))
+    facts: dict[str, Number | None] = {**measured, **dict.fromkeys(FLOW_FACTS)}
+    facts |= {name: Number(value, value, value) for name, value in totals.items()}
+    answers = all_answers(clinical, measured)
+    judge = _Judge(shipped_model(), settings, facts)
+    scores, alike = judge.results(answers)
+    asked = questions(clinical, model, measured)
+    proposed = possible_sites(model, measured.get("parent_diameter"))
+    if clinical.site is None:
+        notes.append(Note("site_not_given", {"count": len(proposed)}, "warning"))
+    outside = [Note("grade_outside", {"answer": name, "range": span}, "information") for name, span in alike.outside.items()]
+    unknown = [name for name, answer in answers.items() if answer is None]
+    rules = settings.rules or default_rules()
+    grade = make_grade(rules, judge, answers, unknown, [*asked, *outside])
+    identifiers = np.zeros(0 if wall is None else len(wall.areas), dtype=np.int32)
+    for index in reversed(range(len(found.members))):
+        identifiers[found.members[index]] = index + 1
+    return Risk(
+        wall=None if wall is None else wall.surface,
+        region_id=identifiers,
+        fields={kind: flags.astype(np.uint8) for kind, flags in found.flags.items()},
+        regions=found.regions,
+        not_looked_for=found.not_looked_for,
+        scores=scores,
+        resemblance=alike,
+        grade=grade,
+        answers=_shown_answers(answers),
+        proposed_sites=proposed,
+        flow_used=wall is not None,
+        notes=(*notes, *asked),
+    )
+
+
+class _Judge:
+    """Evidence and points for any answers, with model, rules and measures held fixed."""
+
+    def __init__(self, model: Model, settings: GradeSettings, facts: Mapping[str, Number | None]) -> None:
+        self.model, self.settings, self.facts = model, settings, facts
+        self.rules = settings.rules or default_rules()
+
+    def results(self, answers: Answers) -> tuple[tuple[ScoreResult, ...], Resemblance]:
+        return all_scores(answers), resemblance(self.model, answers, self.settings.similar_cases)
+
+    def __call__(self, answers: Answers) -> tuple[tuple[Evidence, ...], Span]:
+        alike = resemblance(self.model, answers, 0)
+        lines = evidence_of(self.rules, facts_of(answers, all_scores(answers), alike, self.facts))
+        return lines, total_points(lines)
+
+
+def measured_numbers(measures: Sequence[Measure]) -> dict[str, Number | None]:
+    """Measures as numbers within their intervals."""
+    return {
+        measure.id: Number(
+            measure.value,
+            measure.value if measure.low is None else min(measure.low, measure.value),
+            measure.value if measure.high is None else max(measure.high, measure.value),
+        )
+        for measure in measures
+    }
+
+
+def all_answers(clinical: Clinical, measured: Mapping[str, Number | None]) -> dict[str, Answer]:
+    """The user's answers with what the measures say: size, slenderness, blebs; nothing is filled in where neither knows.
+
+    The size is the measured one: a person's reading is compared with it and never replaces it.
+    """
+    answers = answers_from(clinical)
+    answers["size_mm"] = measured.get("maximum_diameter")
+    answers["slender"] = _slender(measured)
+    blebs = measured.get("bleb_count")
+    if answers["daughter_sac"] is None and blebs is not None and (blebs.high < 1 or blebs.low >= 1):
+        answers["daughter_sac"] = "yes" if blebs.low >= 1 else "no"
+    if answers["growth"] is None and clinical.growth_mm is not None:
+        answers["growth"] = "yes" if clinical.growth_mm >= GROWTH_MM else "no"
+    return answers
+
+
+def _slender(measured: Mapping[str, Number | None]) -> Answer:
+    """Whether aspect or size ratio is over its limit: yes, no, or unknown where an interval covers the limit."""
+    known = [(number, limit) for name, limit in SLENDER.items() if (number := measured.get(name)) is not None]
+    if any(number.low > limit for number, limit in known):
+        return "yes"
+    return "no" if len(known) == len(SLENDER) and all(number.high <= limit for number, limit in known) else None
+
+
+def _shown_answers(answers: Answers) -> dict[str, str]:
+    return {
+        name: f"{answer.value:.3g}" if isinstance(answer, Number) else answer
+        for name, answer in answers.items()
+        if answer is not None
+    }
+
+
+def _empty(notes: tuple[Note, ...]) -> Risk:
+    nothing = np.zeros(0, dtype=np.int32)
+    return Risk(None, nothing, {}, (), (), (), None, None, {}, (), False, notes)

@@ -1,0 +1,265 @@
+"""Where on the sac's wall the flow meets a written definition; each stands in the registry with its source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+
+from aneuflow.numerics.surface import vertex_areas
+from aneuflow.numerics.surface_fields import connected_parts, random_field, smoothed, surface_divergence
+from aneuflow.risk.settings import GradeSettings
+from aneuflow.types import (
+    REGION_PARENT,
+    REGION_SAC,
+    FloatArray,
+    FlowSolution,
+    LumenModel,
+    Measure,
+    Surface,
+    WallRegion,
+)
+
+BoolArray = npt.NDArray[np.bool_]
+
+LOW_SHEAR_PA, HIGH_OSI = 0.4, 0.2
+LEAST_AREA_MM2 = 1.0
+# The parent artery here: wall within this many of its diameters around the neck's center.
+PARENT_REACH = 2.0
+DIVERGENCE_SMOOTHING_MM, JET_REACH_MM = 0.4, 1.0
+# At a given flow shear goes with the third power of the radius (Poiseuille); its errors are alike over about this length.
+RADIUS_POWER, ERROR_LENGTH_MM = 3.0, 2.0
+# Errors assumed of OSI, and of pressure as a part of its spread over the sac.
+OSI_ERROR, PRESSURE_ERROR = 0.03, 0.1
+KEPT_SHARE = 0.5
+SEED = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Wall:
+    """The lumen's wall with what the definitions look at; fields (n,), shear in Pa, residence in 1/Pa, divergence in Pa/mm.
+
+    osi and rrt are None for a steady flow; blebs (n,) truths. near: the parent artery around the neck.
+    """
+
+    surface: Surface
+    areas: FloatArray
+    sac: BoolArray
+    near: BoolArray
+    tawss: FloatArray
+    osi: FloatArray | None
+    rrt: FloatArray | None
+    pressure: FloatArray
+    divergence: FloatArray
+    blebs: BoolArray | None
+    radius_mm: float
+    height: FloatArray
+
+    def parent(self, values: FloatArray) -> tuple[float, float]:
+        """Area mean and standard deviation over the parent artery."""
+        return _mean_sd(values[self.near], self.areas[self.near])
+
+
+Definition = Callable[[Wall], BoolArray | None]
+
+
+def wall_of(model: LumenModel, flow: FlowSolution, steady: bool, blebs: tuple[FloatArray, ...] | None) -> Wall | None:
+    """The wall of a solution with an aneurysm, None without one or where no parent artery is left.
+
+    blebs: points (k, 3) mm of each bleb, None where they were not looked for.
+    """
+    if model.aneurysm is None:
+        return None
+    points, triangles = flow.wall.points, flow.wall.triangles
+    fields = {name: np.asarray(values, dtype=np.float64) for name, values in flow.wall_fields.items()}
+    ostium, line = model.aneurysm.ostium, model.aneurysm.parent_line
+    radius = float(line.radius_mm[-1])
+    sac = flow.region == REGION_SAC
+    near = (flow.region == REGION_PARENT) & (np.linalg.norm(points - ostium.center_mm, axis=1) <= 2 * radius * PARENT_REACH)
+    if not sac.any() or not near.any():
+        return None
+    height = (points - ostium.center_mm) @ ostium.normal
+    divergence = smoothed(points, triangles, surface_divergence(points, triangles, fields["WSS_mean"]), DIVERGENCE_SMOOTHING_MM)
+    return Wall(
+        surface=flow.wall,
+        areas=vertex_areas(points, triangles),
+        sac=sac,
+        near=near,
+        tawss=fields["TAWSS"],
+        osi=None if steady else fields["OSI"],
+        rrt=None if steady else fields["RRT"],
+        pressure=fields["pressure"],
+        divergence=divergence,
+        blebs=None if blebs is None else _points_near(points, blebs) & sac,
+        radius_mm=radius,
+        height=height / max(float(height[sac].max()), 1e-9),
+    )
+
+
+def _points_near(points: FloatArray, parts: tuple[FloatArray, ...]) -> BoolArray:
+    if not parts:
+        return np.zeros(len(points), dtype=bool)
+    return np.asarray(cKDTree(np.vstack(parts)).query(points)[0] < 0.3)
+
+
+def low_shear(wall: Wall) -> BoolArray:
+    """Cycle-mean shear under 0.4 Pa. Source: Malek et al. 1999; Cebral et al. 2011."""
+    return wall.sac & (wall.tawss < LOW_SHEAR_PA)
+
+
+def low_oscillating(wall: Wall) -> BoolArray | None:
+    """Shear under the parent's mean less a standard deviation, or under 0.4 Pa, with OSI over 0.2. Source: Meng et al. 2014."""
+    if wall.osi is None:
+        return None
+    mean, sd = wall.parent(wall.tawss)
+    return wall.sac & (wall.tawss < max(mean - sd, LOW_SHEAR_PA)) & (wall.osi > HIGH_OSI)
+
+
+def impingement(wall: Wall) -> BoolArray:
+    """Where the jet strikes: pressure over the sac's mean by a standard deviation, shear that diverges, and shear over the
+    parent's mean within 1 mm (at the very point of impact there is none). Source: Meng et al. 2007; Cebral et al. 2011.
+    """
+    mean, sd = _mean_sd(wall.pressure[wall.sac], wall.areas[wall.sac])
+    high = wall.tawss > wall.parent(wall.tawss)[0]
+    if not high.any():
+        return np.zeros_like(wall.sac)
+    return wall.sac & (wall.pressure > mean + sd) & (wall.divergence > 0.0) & _within(wall.surface, high, JET_REACH_MM)
+
+
+def high_residence(wall: Wall) -> BoolArray | None:
+    """Residence over the parent's mean by two standard deviations and over the sac's own by one.
+
+    Source: Himburg et al. 2004 for the residence time; the limits are ours.
+    """
+    if wall.rrt is None:
+        return None
+    parent_mean, parent_sd = wall.parent(wall.rrt)
+    sac_mean, sac_sd = _mean_sd(wall.rrt[wall.sac], wall.areas[wall.sac])
+    return wall.sac & (wall.rrt > max(parent_mean + 2.0 * parent_sd, sac_mean + sac_sd))
+
+
+def bleb(wall: Wall) -> BoolArray | None:
+    """The sac's blebs as the shape measures find them."""
+    return wall.blebs
+
+
+DEFINITIONS: Mapping[str, Definition] = {
+    "low_oscillating_region": low_oscillating,
+    "impingement_region": impingement,
+    "bleb_region": bleb,
+    "high_residence_region": high_residence,
+    "low_shear_region": low_shear,
+}
+
+
+def _within(surface: Surface, chosen: BoolArray, reach_mm: float) -> BoolArray:
+    return np.asarray(cKDTree(surface.points[chosen]).query(surface.points)[0] <= reach_mm)
+
+
+def _mean_sd(values: FloatArray, areas: FloatArray) -> tuple[float, float]:
+    mean = float(np.average(values, weights=areas))
+    return mean, float(np.sqrt(np.average((values - mean) ** 2, weights=areas)))
+
+
+@dataclass(frozen=True, eq=False)
+class FoundRegions:
+    """regions in the order of the definitions, the largest first; members: the points (n,) of each; flags (n,) by kind;
+    not_looked_for: kinds that this flow cannot show.
+    """
+
+    regions: tuple[WallRegion, ...]
+    members: tuple[BoolArray, ...]
+    flags: Mapping[str, BoolArray]
+    not_looked_for: tuple[str, ...]
+
+
+def find_regions(wall: Wall, settings: GradeSettings) -> FoundRegions:
+    """All connected regions of at least 1 mm2, with their values and the share of samples that keep them."""
+    samples = sampled_walls(wall, settings)
+    regions: list[WallRegion] = []
+    members: list[BoolArray] = []
+    flags: dict[str, BoolArray] = {}
+    not_looked_for = []
+    for kind, definition in DEFINITIONS.items():
+        flagged = definition(wall)
+        if flagged is None:
+            not_looked_for.append(kind)
+            continue
+        parts = _large_parts(wall, flagged)
+        flags[kind] = np.any(parts, axis=0) if parts else np.zeros_like(wall.sac)
+        again = [found for found in (definition(sample) for sample in samples) if found is not None] if parts else []
+        for part in parts:
+            regions.append(_region(kind, wall, part, _stability(wall, part, again)))
+            members.append(part)
+    return FoundRegions(tuple(regions), tuple(members), flags, tuple(not_looked_for))
+
+
+def _large_parts(wall: Wall, flagged: BoolArray) -> list[BoolArray]:
+    labels = connected_parts(wall.surface.triangles, flagged)
+    parts = [labels == number for number in range(int(labels.max()) + 1)]
+    large = [part for part in parts if wall.areas[part].sum() >= LEAST_AREA_MM2]
+    return sorted(large, key=lambda part: -float(wall.areas[part].sum()))
+
+
+def _stability(wall: Wall, part: BoolArray, again: list[BoolArray]) -> float:
+    """Share of the samples whose flagged wall covers at least half of the region."""
+    area = wall.areas[part].sum()
+    kept = [wall.areas[part & found].sum() >= KEPT_SHARE * area for found in again]
+    return float(np.mean(kept)) if kept else 1.0
+
+
+def sampled_walls(wall: Wall, settings: GradeSettings) -> list[Wall]:
+    """The wall under other inflows and surfaces that are as likely: shear scales with the flow and with the local radius.
+
+    No flow is computed anew: at a fixed pattern shear goes with flow over radius cubed. Flow is log-normal, the wall's place a
+    smooth random field.
+    """
+    generator = np.random.default_rng(SEED)
+    looked_at = wall.sac | wall.near
+    pressure_error = PRESSURE_ERROR * float(wall.pressure[wall.sac].std())
+
+    def error(size: float) -> FloatArray:
+        values = np.zeros(len(looked_at))
+        values[looked_at] = size * random_field(wall.surface.points[looked_at], ERROR_LENGTH_MM, generator)
+        return values
+
+    found = []
+    for _ in range(settings.samples):
+        flow = np.exp(generator.normal(scale=np.log1p(settings.flow_uncertainty_percent / 100.0)))
+        factor = flow * np.exp(-RADIUS_POWER * error(settings.surface_uncertainty_mm) / wall.radius_mm)
+        osi = None if wall.osi is None else np.clip(wall.osi + error(OSI_ERROR), 0.0, 0.5)
+        rrt = None if wall.rrt is None else wall.rrt / factor
+        found.append(replace(wall, tawss=wall.tawss * factor, osi=osi, rrt=rrt, pressure=wall.pressure + error(pressure_error)))
+    return found
+
+
+def _region(kind: str, wall: Wall, part: BoolArray, stability: float) -> WallRegion:
+    areas = wall.areas[part]
+    middle = np.average(wall.surface.points[part], axis=0, weights=areas)
+    inside = np.flatnonzero(part)
+    center = wall.surface.points[inside[np.argmin(np.linalg.norm(wall.surface.points[inside] - middle, axis=1))]]
+    height = float(np.average(wall.height[part], weights=areas))
+    fields = {"region_tawss": wall.tawss, "region_osi": wall.osi, "region_rrt": wall.rrt, "region_pressure": _over_mean(wall)}
+    means = [Measure(id, float(np.average(values[part], weights=areas))) for id, values in fields.items() if values is not None]
+    return WallRegion(
+        kind=kind,
+        center_mm=(float(center[0]), float(center[1]), float(center[2])),
+        place="neck" if height < 1 / 3 else "body" if height < 2 / 3 else "dome",
+        values=(Measure(kind, float(areas.sum())), *means, Measure("region_stability", 100.0 * stability)),
+        stability=stability,
+    )
+
+
+def _over_mean(wall: Wall) -> FloatArray:
+    return wall.pressure - _mean_sd(wall.pressure[wall.sac], wall.areas[wall.sac])[0]
+
+
+def region_totals(wall: Wall, found: FoundRegions) -> dict[str, float]:
+    """Total area of each kind of region in mm2, and that of low oscillating shear as a share of the sac in percent."""
+    totals = {kind: float(wall.areas[flags].sum()) for kind, flags in found.flags.items()}
+    if "low_oscillating_region" in totals:
+        totals["low_oscillating_share"] = 100.0 * totals["low_oscillating_region"] / float(wall.areas[wall.sac].sum())
+    return totals
