@@ -26,8 +26,8 @@ def batch(surfaces: list[Path], folder: Path) -> list[dict[str, str]]:
         arrays = np.load(source)
         write_polydata(folder / f"{source.stem}.vtp", arrays["points"], triangles=arrays["triangles"])
     (folder / "list.txt").write_text("".join(f"{source.stem}.vtp\n" for source in surfaces))
-    table = run_batch(read_list(folder / "list.txt"), folder / "cases", STEADY, no_progress)
-    return list(csv.DictReader(table.read_text("utf-8").splitlines()))
+    ended = run_batch(read_list(folder / "list.txt"), folder / "cases", STEADY, no_progress)
+    return list(csv.DictReader(ended.table.read_text("utf-8").splitlines()))
 
 
 def assert_sound(case: Path) -> None:

@@ -1,9 +1,11 @@
+import csv
 from pathlib import Path
 
 import pytest
 
 from aneuflow.errors import InputError
-from aneuflow.pipeline.batch import read_list
+from aneuflow.pipeline.batch import read_list, run_batch
+from aneuflow.types import no_progress
 
 
 def test_plain_list_and_unique_names(tmp_path: Path) -> None:
@@ -32,3 +34,16 @@ def test_bad_lists(tmp_path: Path, content: str, message: str) -> None:
 def test_missing_list(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_list(tmp_path / "none.csv")
+
+
+def test_a_batch_says_how_many_failed(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("none.stl\nempty.nii\n")
+    (tmp_path / "empty.nii").touch()
+    ended = run_batch(read_list(tmp_path / "list.txt"), tmp_path / "cases", {}, no_progress)
+    assert (ended.count, ended.failed) == (2, 2)
+    rows = list(csv.DictReader(ended.table.read_text("utf-8").splitlines()))
+    assert [(row["case"], row["state"], row["exit_code"]) for row in rows] == [
+        ("none", "failed", "2"),
+        ("empty", "failed", "2"),
+    ]
+    assert "does not exist" in rows[0]["reason"] and "empty" in rows[1]["reason"]

@@ -16,23 +16,30 @@ def _check_viscosity(value: Any) -> str:
     return str(value)
 
 
+def _none_if_auto(value: Any) -> Any:
+    return None if value == "auto" else value
+
+
 class BoundarySettings(pydantic.BaseModel, frozen=True, extra="forbid"):
     """Inflow, waveform, profile, outlets and blood."""
 
-    flow_ml_s: Annotated[float | None, pydantic.BeforeValidator(parse_flow)] = Field(
+    flow_ml_s: Annotated[float | None, pydantic.BeforeValidator(lambda value: parse_flow(_none_if_auto(value)))] = Field(
         None,
         gt=0.0,
         le=50.0,
         description="Cycle-mean total inflow: mL/s, or a text with its unit such as '2.1 mL/s' or '126 mL/min'; "
-        "left out, it follows from the artery's size (wall shear 1.5 Pa).",
+        "left out or 'auto', it follows from the artery's size (wall shear 1.5 Pa).",
     )
     waveform: str = Field(
         "ica-older-adults",
         description="Shape of the flow through the cycle: a bundled waveform's name, or the path of a CSV file with columns "
         "t_s or t_over_T, and q_ml_s or q_over_mean.",
     )
-    period_s: float | None = Field(
-        None, ge=0.3, le=2.0, description="Length of the cardiac cycle in seconds; left out, 0.9 or that of the waveform file."
+    period_s: Annotated[float | None, pydantic.BeforeValidator(_none_if_auto)] = Field(
+        None,
+        ge=0.3,
+        le=2.0,
+        description='Length of the cardiac cycle in seconds; left out or "auto", 0.9 or that of the waveform file.',
     )
     profile: Literal["womersley", "parabolic", "plug"] = Field(
         "womersley",

@@ -1,7 +1,11 @@
-"""The options that several commands share, and how they become settings tables."""
+"""The options that set settings: each stands here once, and a command names those it takes."""
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +13,24 @@ import typer
 
 from aneuflow.errors import InputError
 from aneuflow.pipeline.settings import Tables, read_settings
+
+AUTO = "auto"
+
+
+def _as_given(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True)
+class Option:
+    """The setting `table`.`key` as an option: `flag` where it is not --NAME, `parse` from what is given to the setting."""
+
+    table: str
+    key: str
+    kind: Any
+    help: str
+    flag: str | None = None
+    parse: Callable[[Any], Any] = _as_given
 
 
 def parse_numbers(option: str, text: str, count: int) -> tuple[float, ...]:
@@ -22,7 +44,116 @@ def parse_numbers(option: str, text: str, count: int) -> tuple[float, ...]:
     return numbers
 
 
-def tables_from(settings_file: Path | None, **given: dict[str, Any]) -> Tables:
+def _parse_plane(text: str) -> Any:
+    if text == AUTO:
+        return AUTO
+    numbers = parse_numbers("--neck-plane", text, 6)
+    return {"point_mm": numbers[:3], "normal": numbers[3:]}
+
+
+def _parse_caps(texts: list[str]) -> tuple[int, ...]:
+    if texts == [AUTO]:
+        return ()
+    if not all(text.isdecimal() for text in texts):
+        raise InputError(f'--inlet "{" ".join(texts)}" is no cap id; give whole numbers as in model/caps.json, or auto.')
+    return tuple(int(text) for text in texts)
+
+
+OPTIONS: Mapping[str, Option] = {
+    "mask": Option(
+        "input",
+        "kind",
+        bool,
+        "The input is a label map: 1 artery, 2 aneurysm.",
+        "--mask",
+        lambda is_mask: "mask" if is_mask else None,
+    ),
+    "units": Option("input", "units", str, "Unit of a surface: mm, cm, m or auto."),
+    "modality": Option("input", "modality", str, "CTA, MRA, 3DRA or auto."),
+    "segmenter": Option("segment", "segmenter", str, "How the lumen is found in an image: threshold."),
+    "inlet": Option(
+        "model",
+        "inlet_caps",
+        list[str],
+        "Cap id that is an inlet (model/caps.json); may be repeated; auto for automatic.",
+        parse=_parse_caps,
+    ),
+    "neck_plane": Option(
+        "model",
+        "neck_plane",
+        str,
+        "x,y,z,nx,ny,nz: a point of the neck plane (LPS mm) and its normal into the sac; auto for automatic.",
+        parse=_parse_plane,
+    ),
+    "no_aneurysm": Option(
+        "model",
+        "aneurysm",
+        bool,
+        "Assess the lumen as a vessel without aneurysm, or look for one.",
+        "--no-aneurysm/--aneurysm",
+        lambda without: "none" if without else AUTO,
+    ),
+    "flow": Option(
+        "boundary", "flow_ml_s", str, 'Cycle-mean inflow with its unit, such as "2.1 mL/s"; auto: by the artery\'s size.'
+    ),
+    "waveform": Option("boundary", "waveform", str, "Bundled waveform name, or a CSV file."),
+    "period": Option("boundary", "period_s", str, "Cardiac period in s; auto: that of the waveform."),
+    "profile": Option("boundary", "profile", str, "Inlet profile: parabolic, womersley or plug."),
+    "outlets": Option("boundary", "outlets", str, "Outlet condition: murray or zero-pressure."),
+    "density": Option("boundary", "density_kg_m3", float, "Blood density in kg/m3."),
+    "viscosity": Option("boundary", "viscosity", str, "newtonian:PA_S, carreau-yasuda or casson."),
+    "steady": Option("simulate", "steady", bool, "Steady flow instead of a cardiac cycle.", "--steady/--pulsatile"),
+    "resolution": Option("simulate", "resolution_mm", float, "Lattice spacing in mm."),
+    "cycles": Option("simulate", "cycles", int, "Largest number of cardiac cycles."),
+    "threads": Option("simulate", "threads", int, "CPU threads of the flow solver; 0 takes all."),
+    "language": Option("report", "language", str, "Language of the report: en or zh."),
+}
+BOUNDARY_OPTIONS = tuple(name for name, option in OPTIONS.items() if option.table == "boundary")
+Threads = Annotated[int | None, typer.Option("--threads", help=OPTIONS["threads"].help)]
+SettingsFile = Annotated[
+    Path | None, typer.Option("--settings", help="TOML file of settings, one table a stage (docs/settings.md).")
+]
+
+
+def taking(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command the options `names` and --settings, and what they say as its argument `tables`."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def run(**given: Any) -> None:
+            settings_file = given.pop("settings")
+            options = {name: given.pop(name) for name in names}
+            command(**given, tables=_tables_of(settings_file, options))
+
+        own = [part for part in inspect.signature(command, eval_str=True).parameters.values() if part.name != "tables"]
+        shared = {"settings": SettingsFile, **{name: _annotation(name) for name in names}}
+        added = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+            for name, kind in shared.items()
+        ]
+        signature = inspect.Signature([*own, *added])
+        run.__dict__["__signature__"] = signature
+        run.__annotations__ = {name: part.annotation for name, part in signature.parameters.items()}
+        return run
+
+    return decorate
+
+
+def _annotation(name: str) -> Any:
+    option = OPTIONS[name]
+    return Annotated[option.kind | None, typer.Option(option.flag or f"--{name.replace('_', '-')}", help=option.help)]
+
+
+def _tables_of(settings_file: Path | None, given: Mapping[str, Any]) -> Tables:
+    tables: dict[str, dict[str, Any]] = {}
+    for name, value in given.items():
+        option = OPTIONS[name]
+        if value is not None and value != []:
+            tables.setdefault(option.table, {})[option.key] = option.parse(value)
+    return tables_from(settings_file, **tables)
+
+
+def tables_from(settings_file: Path | None, **given: Mapping[str, Any]) -> Tables:
     """The settings file's tables with the options given on the command line on top; an option not given is None."""
     tables = {name: dict(table) for name, table in (read_settings(settings_file) if settings_file else {}).items()}
     for name, options in given.items():
@@ -30,63 +161,3 @@ def tables_from(settings_file: Path | None, **given: dict[str, Any]) -> Tables:
         if chosen:
             tables[name] = {**tables.get(name, {}), **chosen}
     return tables
-
-
-SettingsFile = Annotated[
-    Path | None, typer.Option("--settings", help="TOML file with tables [input], [model], [boundary], [simulate], [report] ...")
-]
-Threads = Annotated[int | None, typer.Option("--threads", help="CPU threads of the flow solver; 0 takes all.")]
-Language = Annotated[str | None, typer.Option("--language", help="Language of the report: en or zh.")]
-Segmenter = Annotated[str | None, typer.Option("--segmenter", help="How the lumen is found in an image: threshold.")]
-Inlet = Annotated[list[int] | None, typer.Option("--inlet", help="Cap id that is an inlet (model/caps.json); may be repeated.")]
-NeckPlane = Annotated[
-    str | None,
-    typer.Option("--neck-plane", help="x,y,z,nx,ny,nz: a point of the neck plane (LPS mm) and its normal into the sac."),
-]
-NoAneurysm = Annotated[bool | None, typer.Option("--no-aneurysm", help="Assess the lumen as a vessel without aneurysm.")]
-Steady = Annotated[bool | None, typer.Option("--steady/--pulsatile", help="Steady flow instead of a cardiac cycle.")]
-Resolution = Annotated[float | None, typer.Option("--resolution", help="Lattice spacing in mm.")]
-Cycles = Annotated[int | None, typer.Option("--cycles", help="Largest number of cardiac cycles.")]
-Flow = Annotated[str | None, typer.Option("--flow", help='Cycle-mean inflow with its unit, such as "2.1 mL/s".')]
-WaveformOption = Annotated[str | None, typer.Option("--waveform", help="Bundled waveform name, or a CSV file.")]
-Period = Annotated[float | None, typer.Option("--period", help="Cardiac period in s.")]
-Profile = Annotated[str | None, typer.Option("--profile", help="Inlet profile: parabolic, womersley or plug.")]
-Outlets = Annotated[str | None, typer.Option("--outlets", help="Outlet condition: murray or zero-pressure.")]
-Density = Annotated[float | None, typer.Option("--density", help="Blood density in kg/m3.")]
-Viscosity = Annotated[str | None, typer.Option("--viscosity", help="newtonian:PA_S, carreau-yasuda or casson.")]
-
-
-def model_table(inlets: list[int] | None, neck_plane: str | None, no_aneurysm: bool | None) -> dict[str, Any]:
-    """The [model] settings from their options."""
-    numbers = parse_numbers("--neck-plane", neck_plane, 6) if neck_plane is not None else None
-    return {
-        "inlet_caps": tuple(inlets) if inlets else None,
-        "neck_plane": numbers and {"point_mm": numbers[:3], "normal": numbers[3:]},
-        "aneurysm": "none" if no_aneurysm else None,
-    }
-
-
-def boundary_table(
-    flow: str | None,
-    waveform: str | None,
-    period: float | None,
-    profile: str | None,
-    outlets: str | None,
-    density: float | None,
-    viscosity: str | None,
-) -> dict[str, Any]:
-    """The [boundary] settings from their options."""
-    return {
-        "flow_ml_s": flow,
-        "waveform": waveform,
-        "period_s": period,
-        "profile": profile,
-        "outlets": outlets,
-        "density_kg_m3": density,
-        "viscosity": viscosity,
-    }
-
-
-def simulate_table(steady: bool | None, resolution: float | None, cycles: int | None, threads: int | None) -> dict[str, Any]:
-    """The [simulate] settings from their options."""
-    return {"steady": steady, "resolution_mm": resolution, "cycles": cycles, "threads": threads}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
+
+
+def _none_if_auto(value: Any) -> Any:
+    return None if value == "auto" else value
 
 
 class NeckPlane(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
@@ -46,8 +50,8 @@ class ModelSettings(pydantic.BaseModel, frozen=True, extra="forbid"):
     inlet_caps: tuple[int, ...] = pydantic.Field(
         (), description="Ids of the caps by which blood enters; empty for the automatic choice (the widest end)."
     )
-    neck_plane: NeckPlane | None = pydantic.Field(
-        None, description="A plane that parts the sac from its artery; none for automatic."
+    neck_plane: Annotated[NeckPlane | None, pydantic.BeforeValidator(_none_if_auto)] = pydantic.Field(
+        None, description='A plane that parts the sac from its artery; "auto" for automatic.'
     )
     aneurysm: Literal["auto", "none"] = pydantic.Field(
         "auto", description="auto: an aneurysm is looked for; none: the vessel is taken as being without one."
