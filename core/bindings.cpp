@@ -85,6 +85,27 @@ NB_MODULE(_core, m) {
             },
             "cell"_a, "direction"_a, "normal"_a, "share"_a, "density"_a, "impedance"_a, "integral"_a)
         .def(
+            "add_load",
+            [](Lattice& self, int outlet, double resistance, double distal, double keep, double far, double stored) {
+                require(outlet >= 0 && outlet < static_cast<int>(self.outlets.size()), "there is no such outlet");
+                require(resistance >= 0.0 && distal >= 0.0 && keep >= 0.0 && keep <= 1.0, "a load must be passive");
+                self.add_load({outlet, resistance, distal, keep, far, stored});
+            },
+            "outlet"_a, "resistance"_a, "distal"_a, "keep"_a, "far"_a, "stored"_a)
+        .def_ro("reference", &Lattice::reference)
+        .def_prop_rw(
+            "stored",
+            [](const Lattice& self) {
+                std::vector<double> out;
+                for (const Load& load : self.loads) out.push_back(load.stored);
+                return out;
+            },
+            [](Lattice& self, const std::vector<double>& values) {
+                require(values.size() == self.loads.size(), "one pressure for each load");
+                for (std::size_t k = 0; k < values.size(); ++k) self.loads[k].stored = values[k];
+            },
+            "Pressure at the capacitance of each load, as density.")
+        .def(
             "set_newtonian",
             [](Lattice& self, float tau) {
                 self.relaxation_table.clear();

@@ -97,6 +97,8 @@ void Lattice::add_outlet(int links, const std::int32_t* cell, const std::int32_t
     outlet_sum_.push_back(0.0);
 }
 
+void Lattice::add_load(const Load& load) { loads.push_back(load); }
+
 void Lattice::pass_walls(bool swapped) {
     float* f = cells_.f;
     const int count = static_cast<int>(walls_.back.size());
@@ -178,6 +180,35 @@ double Lattice::pass_outlet(Outlet& outlet, bool swapped) {
     return flow;
 }
 
+// Sets each outlet's pressure by its load and the reference that makes the corrections of all cancel. A load stiffer
+// than the sound impedance of its outlet is followed as a flow would be: what is in excess of the flow the load would
+// take at the outlet's pressure is answered by a matched, sound-swallowing end at once and integrated slowly. One that
+// is softer sets the pressure. Flows are those of an incompressible fluid: sound is left out of what the loads see in
+// common.
+void Lattice::follow_loads() {
+    const auto fixed_part = [](const Load& load) { return load.keep * load.stored + (1.0 - load.keep) * load.far; };
+    const auto resistance = [](const Load& load) { return load.resistance + (1.0 - load.keep) * load.distal; };
+    const auto weight = [&](const Load& load) { return 1.0 / (resistance(load) + outlets[load.outlet].impedance); };
+    double missing = inflow_now_, weights = 0.0, weighted = 0.0;
+    for (const Load& load : loads) {
+        missing -= outlets[load.outlet].flow;
+        weights += weight(load);
+    }
+    const auto flow_of = [&](const Load& load) {
+        return outlets[load.outlet].flow + missing * weight(load) / weights;
+    };
+    const auto pressure = [&](const Load& load) { return fixed_part(load) + resistance(load) * flow_of(load); };
+    for (const Load& load : loads) weighted += weight(load) * (pressure(load) - outlets[load.outlet].density);
+    reference = weighted / weights;
+    for (Load& load : loads) {
+        Outlet& outlet = outlets[load.outlet];
+        const double excess = weight(load) * (pressure(load) - reference - outlet.density);
+        outlet.density += static_cast<float>(outlet.integral * excess);
+        outlet.offset = static_cast<float>(outlet.impedance * excess);
+        load.stored = fixed_part(load) + (1.0 - load.keep) * load.distal * flow_of(load);
+    }
+}
+
 void Lattice::pass(bool swapped, double amplitude, double phase) {
     const int outlet_count = static_cast<int>(outlets.size()), inlet_count = static_cast<int>(inlets_.size());
 #pragma omp single
@@ -196,6 +227,7 @@ void Lattice::pass(bool swapped, double amplitude, double phase) {
     for (int k = 0; k < outlet_count; ++k) {
         Outlet& outlet = outlets[k];
         const double flow = pass_outlet(outlet, swapped);
+        outlet.flow = flow;
         outlet_sum_[k] += flow;
         if (outlet.share >= 0.0f) {
             const double excess = flow - outlet.share * inflow_now_;
@@ -203,6 +235,8 @@ void Lattice::pass(bool swapped, double amplitude, double phase) {
             outlet.offset = static_cast<float>(outlet.impedance * excess);
         }
     }
+#pragma omp single nowait
+    if (!loads.empty()) follow_loads();
     pass_walls(swapped);
 }
 

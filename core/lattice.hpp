@@ -75,6 +75,19 @@ struct Outlet {
     float impedance = 0.0f;  // density per volume flow
     float integral = 0.0f;   // density per volume flow and step
     float offset = 0.0f;     // what the controller has integrated
+    double flow = 0.0;       // mass out of it in the last step
+};
+
+// What lies beyond an outlet: a resistance, then a capacitance to ground, then a distal resistance to the pressure
+// `far` (three-element Windkessel). Densities stand for pressures, over c_s^2; resistances are density per mass flow.
+// Over a step of constant flow q the capacitance's pressure goes to keep * stored + (1 - keep) * (far + distal * q),
+// exactly.
+struct Load {
+    int outlet = 0;
+    double resistance = 0.0, distal = 0.0;
+    double keep = 0.0;  // exp(-1 / (distal * capacitance)), per step
+    double far = 0.0;
+    double stored = 0.0;
 };
 
 class Lattice {
@@ -86,6 +99,7 @@ class Lattice {
     void add_inlet(int links, const std::int32_t* cell, const std::int32_t* direction, int rows, const float* gain);
     void add_outlet(int links, const std::int32_t* cell, const std::int32_t* direction, const float* normal,
                     float share, float density, float impedance, float integral);
+    void add_load(const Load& load);  // all outlets whose pressure is given must have one, or none
 
     // Runs pairs of steps. The inlets follow amplitude * gain(phase), the amplitude going linearly from `amplitude[0]`
     // to `amplitude[1]` and the phase from `phase[0]` by `phase[1]` a step, in periods.
@@ -102,11 +116,16 @@ class Lattice {
     std::vector<double> inlet_flow;   // mass into the lattice in each step, mean of the last run
     std::vector<double> outlet_flow;  // mass out of it
     std::vector<Outlet> outlets;
+    std::vector<Load> loads;
+    // What the pressure of all loads has in common, as density. A rigid lumen of incompressible blood does not feel it,
+    // a lattice would store mass by it: it never enters the lattice.
+    double reference = 0.0;
     double leak = 0.0;  // mass that the wall rule gained in the last step: interpolation does not conserve it
 
   private:
     void pass(bool swapped, double amplitude, double phase);
     double pass_outlet(Outlet& outlet, bool swapped);
+    void follow_loads();
     double pass_inlet(const Inlet& inlet, double amplitude, double phase);
     void pass_walls(bool swapped);
     int neighbor(int direction, int cell) const;

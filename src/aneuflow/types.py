@@ -202,12 +202,19 @@ class InletCondition:
 
 @dataclass(frozen=True)
 class OutletCondition:
-    """A prescribed share of the inflow ("flow-split") or a fixed gauge pressure ("pressure", Pa)."""
+    """What holds at an outlet. SI; pressures over that of the atmosphere.
+
+    "flow-split": a prescribed share of the inflow. "pressure": a fixed pressure. "resistance": pressure + resistance * flow.
+    "windkessel": a resistance, then a compliance beside a distal_resistance that ends at `pressure` (Westerhof et al. 1971).
+    """
 
     cap_id: int
-    kind: Literal["flow-split", "pressure"]
+    kind: Literal["flow-split", "pressure", "resistance", "windkessel"]
     flow_share: float | None = None
     pressure: float | None = None
+    resistance: float | None = None
+    compliance: float | None = None
+    distal_resistance: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,12 +227,17 @@ class BoundaryConditions:
     waveform: Waveform | None
     notes: tuple[Note, ...] = ()
 
+    @property
+    def absolute(self) -> bool:
+        """Whether pressures are those in the artery, and not only over that at the outlets."""
+        return any(outlet.kind in ("resistance", "windkessel") or outlet.pressure for outlet in self.outlets)
+
 
 @dataclass(frozen=True, eq=False)
 class VolumeField:
     """Cycle-mean flow on lattice nodes inside the lumen (extensions left out).
 
-    points_mm (n, 3) LPS; velocity (n, 3) m/s; pressure (n,) Pa, gauge; voxels (m, 8) int32 node indices in VTK_VOXEL order.
+    points_mm (n, 3) LPS; velocity (n, 3) m/s; pressure (n,) Pa; voxels (m, 8) int32 node indices in VTK_VOXEL order.
     """
 
     points_mm: FloatArray

@@ -21,9 +21,13 @@ AXIS = np.array([1.0, 2.0, 3.0])
 FLOW_ML_S = 0.8
 
 
-def conditions(waveform: Waveform | None = None) -> BoundaryConditions:
+ZERO = OutletCondition(OUTLET, "pressure", pressure=0.0)
+WINDKESSEL = OutletCondition(OUTLET, "windkessel", None, 500.0, resistance=1e9, compliance=5e-11, distal_resistance=8e9)
+
+
+def conditions(waveform: Waveform | None = None, outlet: OutletCondition = ZERO) -> BoundaryConditions:
     inlet = InletCondition(INLET, FLOW_ML_S, "womersley")
-    return BoundaryConditions((inlet,), (OutletCondition(OUTLET, "pressure", pressure=0.0),), BLOOD, waveform)
+    return BoundaryConditions((inlet,), (outlet,), BLOOD, waveform)
 
 
 def problem() -> Problem:
@@ -85,19 +89,23 @@ class Memory:
         self.state = state
 
 
-@pytest.mark.parametrize("waveform", [None, sine(0.1, 0.4)])
-def test_an_interrupted_run_goes_on_and_ends_alike(monkeypatch: pytest.MonkeyPatch, waveform: Waveform | None) -> None:
+@pytest.mark.parametrize(
+    "boundary",
+    [conditions(), conditions(sine(0.1, 0.4)), conditions(sine(0.1, 0.4), WINDKESSEL)],
+    ids=["steady", "pulsatile", "windkessel"],
+)
+def test_an_interrupted_run_goes_on_and_ends_alike(monkeypatch: pytest.MonkeyPatch, boundary: BoundaryConditions) -> None:
     monkeypatch.setattr("aneuflow.flow.problem._SAVE_EVERY_S", 0.0)
     model, memory = tube_model(1.5, 5.0, AXIS), Memory()
-    whole = simulate(model, conditions(waveform), COARSE)
+    whole = simulate(model, boundary, COARSE)
 
     def stop_midway(fraction: float, message: str) -> None:
         if fraction > 0.4 and memory.state is not None:
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        simulate(model, conditions(waveform), COARSE, stop_midway, memory)
-    resumed = simulate(model, conditions(waveform), COARSE, checkpoint=memory)
+        simulate(model, boundary, COARSE, stop_midway, memory)
+    resumed = simulate(model, boundary, COARSE, checkpoint=memory)
     assert resumed.numerics["steps"] == whole.numerics["steps"]
     for name, values in whole.wall_fields.items():
         np.testing.assert_allclose(resumed.wall_fields[name], values, rtol=1e-5, atol=1e-7)

@@ -60,7 +60,8 @@ class Problem:
     def begin(self, time_step_s: float, start: Start | None) -> Run:
         """A run from `start`, or from rest."""
         units = self.units(time_step_s)
-        run = Run(self.domain, units, build_lattice(self.domain, self.model, self.boundary, units), self.threads)
+        lattice = build_lattice(self.domain, self.model, self.boundary, units)
+        run = Run(self.domain, units, lattice, self.threads, absolute=self.boundary.absolute)
         if start is not None:
             run.set_to(start)
         return run

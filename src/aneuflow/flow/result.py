@@ -95,7 +95,7 @@ class Sampler:
         """The flow of this moment in SI (flows in mL/s): arrays by the names `Averages` sums, and the history's numbers."""
         units, fields = run.units, run.lattice.fields(run.threads)
         density, velocity = fields[0], np.ascontiguousarray(fields[1:4].T) * np.float32(units.velocity)
-        pressure = density / np.float32(3.0) * np.float32(units.stress)
+        pressure = density / np.float32(3.0) * np.float32(units.stress) + np.float32(run.reference)
         shear = self.operator.shear(velocity, self.boundary.blood)
         inlets = zip(self.boundary.inlets, run.inflow, strict=True)
         outlets = zip(self.boundary.outlets, run.outflow, strict=True)

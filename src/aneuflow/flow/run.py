@@ -37,13 +37,15 @@ class TooFast(Exception):
 class Start:
     """A flow to start from, and what is known to come.
 
-    points (n, 3) mm, velocity (n, 3) m/s, pressure (n,) Pa, outlet_pressure (m,) Pa; speed: the highest expected, m/s.
+    points (n, 3) mm, velocity (n, 3) m/s, pressure (n,) Pa, outlet_pressure (m,) Pa; stored (m,) Pa, pressure at the outlets'
+    compliances, empty where outlets have no load; speed: the highest expected, m/s.
     """
 
     points: FloatArray
     velocity: FloatArray
     pressure: FloatArray
     outlet_pressure: FloatArray
+    stored: FloatArray
     speed: float
 
 
@@ -51,7 +53,7 @@ class Start:
 class Run:
     """A lattice with its units, how many steps it has done, its highest speed now and ever, and the flows of its last advance.
 
-    speed, peak in lattice units; inflow (inlets,) and outflow (outlets,) in mL/s.
+    speed, peak in lattice units; inflow (inlets,) and outflow (outlets,) in mL/s. absolute: the outlets have loads.
     """
 
     domain: Domain
@@ -64,6 +66,12 @@ class Run:
     seconds: float = 0.0
     inflow: FloatArray = field(default_factory=lambda: np.zeros(0))
     outflow: FloatArray = field(default_factory=lambda: np.zeros(0))
+    absolute: bool = False
+
+    @property
+    def reference(self) -> float:
+        """What is to be added to the lattice's pressures, Pa."""
+        return self.lattice.reference / 3.0 * self.units.stress if self.absolute else 0.0
 
     def set_to(self, start: Start) -> None:
         """Gives the lattice the flow of `start`."""
@@ -75,17 +83,22 @@ class Run:
         self.lattice.populations = equilibrium(density, velocity)
         held = 3.0 * start.outlet_pressure / self.units.stress
         self.lattice.controls = [0.0, *np.stack([held, np.zeros_like(held)], axis=1).ravel().tolist()]
+        if self.absolute:
+            self.lattice.stored = [self.units.density_of(pressure) for pressure in start.stored]
 
     def resume(self, state: SolverState) -> None:
         """Sets all as it was when `state` was taken."""
         self.lattice.populations = np.ascontiguousarray(state.arrays["populations"], dtype=np.float32)
         self.lattice.controls = state.arrays["controls"].tolist()
+        if self.absolute:
+            self.lattice.stored = state.arrays["stored"].tolist()
         self.steps, self.peak = int(state.numbers["steps"]), float(state.numbers["peak"])
         self.seconds = float(state.numbers["seconds"])
 
     def state(self, numbers: Mapping[str, float], arrays: Mapping[str, npt.NDArray[Any]]) -> SolverState:
         own = {"time_step_s": self.units.time_step_s, "steps": self.steps, "peak": self.peak, "seconds": self.seconds}
         held = {"populations": self.lattice.populations, "controls": np.asarray(self.lattice.controls)}
+        held |= {"stored": np.asarray(self.lattice.stored)} if self.absolute else {}
         return SolverState(own | dict(numbers), held | dict(arrays))
 
     def to_start(self, speed: float) -> Start:
@@ -93,7 +106,8 @@ class Run:
         fields = self.lattice.fields(self.threads).astype(np.float64)
         held = np.asarray(self.lattice.controls[1:]).reshape(-1, 2)[:, 0] / 3.0 * self.units.stress
         velocity, pressure = fields[1:4].T * self.units.velocity, fields[0] / 3.0 * self.units.stress
-        return Start(self.domain.voxels.points, velocity, pressure, held, speed)
+        stored = np.asarray(self.lattice.stored) / 3.0 * self.units.stress if self.absolute else np.zeros(0)
+        return Start(self.domain.voxels.points, velocity, pressure, held, stored, speed)
 
     def advance(self, pairs: int, ramp: tuple[float, float] = (1.0, 1.0), phase: float = 0.0, phase_step: float = 0.0) -> None:
         """Runs pairs of steps, the inflow going from ramp[0] to ramp[1] and the phase on by `phase_step` a step.

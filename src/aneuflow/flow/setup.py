@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aneuflow.errors import InputError, MethodError, ResourceError
+from aneuflow.flow.loads import outlet_circuits
 from aneuflow.numerics.inlet_profile import inlet_velocity
 from aneuflow.numerics.lattice import core
 from aneuflow.numerics.lattice.velocity_set import SOUND_SPEED, VELOCITIES, WEIGHTS
@@ -23,14 +24,14 @@ from aneuflow.types import (
     InletCondition,
     IntArray,
     LumenModel,
-    OutletCondition,
     PatchedSurface,
 )
 
 BYTES_PER_CELL = 900  # measured at 0.5 million cells: populations, slots, links, wall fit, fields and their copies
 BYTES_PER_BOX_NODE = 4
-# How fast the pressure of a flow-split outlet follows, in steps; a few sound passages through a vessel.
-_SPLIT_STEPS = 1000.0
+# How fast the pressure of an outlet with a given flow or a stiff load follows: in so many passages of sound through the
+# lumen, and at most in so many steps. By the inertia of the blood it would ring below one passage.
+_PASSAGES, _MOST_STEPS = 3.0, 1000.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,10 @@ class Units:
     @property
     def flow_ml_s(self) -> float:
         return 1e6 * self.spacing_m**3 / self.time_step_s
+
+    def density_of(self, pressure: float) -> float:
+        """The lattice's deviation of density that stands for a pressure in Pa."""
+        return float(3.0 * pressure / self.stress)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +124,7 @@ def _check_memory(surface: PatchedSurface, spacing_mm: float) -> None:
 def build_lattice(domain: Domain, model: LumenModel, boundary: BoundaryConditions, units: Units) -> core.Lattice:
     """The lattice at rest with its walls, inlets and outlets.
 
-    Raises InputError where a boundary condition names no cap.
+    Raises InputError where a boundary condition names no cap, or outlets have conditions that do not go together.
     """
     lattice = core.Lattice(domain.voxels.neighbors)
     walls = domain.links(WALL_PATCH)
@@ -135,7 +140,7 @@ def build_lattice(domain: Domain, model: LumenModel, boundary: BoundaryCondition
         links = domain.links(inlet.cap_id)
         gain = inlet_gain(domain, model.extended, caps[inlet.cap_id], inlet, boundary, units)
         lattice.add_inlet(*domain.arrays(links), np.ascontiguousarray(gain.T, dtype=np.float32))
-    _add_outlets(lattice, domain, caps, boundary.outlets, units)
+    _add_outlets(lattice, domain, caps, boundary, units)
     blood = boundary.blood
     if blood.model == "newtonian":
         lattice.set_newtonian(tau)
@@ -199,9 +204,14 @@ def cap_rim(surface: PatchedSurface, cap: Cap) -> tuple[FloatArray, FloatArray]:
 
 
 def _add_outlets(
-    lattice: core.Lattice, domain: Domain, caps: dict[int, Cap], outlets: tuple[OutletCondition, ...], units: Units
+    lattice: core.Lattice, domain: Domain, caps: dict[int, Cap], boundary: BoundaryConditions, units: Units
 ) -> None:
-    """The largest of the flow-split outlets is held at zero pressure; the others' pressures follow their flow."""
+    """The largest of the flow-split outlets is held at zero pressure; the others' pressures follow their flow.
+
+    Outlets that have a load begin without pressure: what the loads have in common stays out of the lattice.
+    """
+    outlets = boundary.outlets
+    steps = min(_MOST_STEPS, _PASSAGES * float(np.ptp(domain.voxels.lattice, axis=0).max()) / SOUND_SPEED)
     split = [outlet for outlet in outlets if outlet.kind == "flow-split"]
     fixed = {max(split, key=lambda outlet: outlet.flow_share or 0.0).cap_id} if len(split) == len(outlets) else set()
     for outlet in outlets:
@@ -214,7 +224,17 @@ def _add_outlets(
             *domain.arrays(links),
             caps[outlet.cap_id].normal.astype(np.float32),
             -1.0 if share is None else share,
-            3.0 * (outlet.pressure or 0.0) / units.stress,
+            0.0,
             impedance,
-            impedance / _SPLIT_STEPS,
+            impedance / steps,
+        )
+    for index, circuit in enumerate(outlet_circuits(boundary)):
+        flow_m3_s = 1e-6 * units.flow_ml_s
+        lattice.add_load(
+            index,
+            units.density_of(circuit.resistance * flow_m3_s),
+            units.density_of(circuit.distal_resistance * flow_m3_s),
+            circuit.keep(units.time_step_s),
+            units.density_of(circuit.distal_pressure),
+            units.density_of(circuit.distal_pressure),
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 from aneuflow.errors import MethodError
 from aneuflow.flow.checkpoint import Checkpoint
+from aneuflow.flow.loads import held_outlets, stored_pressures
 from aneuflow.flow.problem import Problem, Solved
 from aneuflow.flow.pulsatile import RUN_IN, SAMPLES, one_cycle, run_cycles
 from aneuflow.flow.result import flow_ratio, solution_of, upstream_shear_over_poiseuille
@@ -88,9 +89,11 @@ def _still_start(problem: Problem, progress: Progress) -> Start:
     ratio = flow_ratio(problem.boundary, SAMPLES)
     held = max(float(ratio[-RUN_IN]), _LEAST_FLOW * float(ratio.max()))
     inlets = tuple(replace(inlet, mean_flow_ml_s=held * inlet.mean_flow_ml_s) for inlet in problem.boundary.inlets)
-    still = replace(problem, boundary=replace(problem.boundary, waveform=None, inlets=inlets), checkpoint=None)
-    start = _settled(still, progress)
-    return replace(start, speed=start.speed * float(ratio.max()) / held)
+    stored = stored_pressures(problem.boundary, -RUN_IN / SAMPLES)
+    outlets = held_outlets(problem.boundary, stored)
+    boundary = replace(problem.boundary, waveform=None, inlets=inlets, outlets=outlets)
+    start = _settled(replace(problem, boundary=boundary, checkpoint=None), progress)
+    return replace(start, stored=stored, speed=start.speed * float(ratio.max()) / held)
 
 
 def _settled(problem: Problem, progress: Progress) -> Start:

@@ -123,7 +123,7 @@ SEGMENT = Stage("segment", "segmentation", 1, ("image",), ("segment",), _segment
 MODEL = Stage("model", "model", 2, ("surface", "segmentation"), ("model",), _model)
 MEASURE = Stage("measure", "morphology", 2, ("model",), ("measure",), _measure)
 BOUNDARY = Stage("boundary", "boundary", 2, ("model", "waveform"), ("boundary", "simulate"), _boundary)
-SIMULATE = Stage("simulate", "flow", 1, ("model", "boundary"), ("simulate",), _simulate, frozenset({"threads"}))
+SIMULATE = Stage("simulate", "flow", 2, ("model", "boundary"), ("simulate",), _simulate, frozenset({"threads"}))
 GRADE = Stage("grade", "risk", 1, ("model", "morphology", "boundary", "flow"), ("clinical", "grade"), _grade)
 REPORT = Stage(
     "report",
