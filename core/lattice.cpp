@@ -150,11 +150,11 @@ double Lattice::pass_inlet(const Inlet& inlet, double amplitude, double phase) {
     return flow;
 }
 
-// What comes back from an outlet holds its pressure half-way along the link (anti-bounce-back, Ginzburg et al. 2008): with
-// what left it makes the even part of the equilibrium at that pressure and the cell's own velocity. The equilibrium alone
-// would leave a pressure of some percent of rho u^2 behind a cap oblique to the lattice, a tenth behind a vessel's.
-// Backflow control: where blood comes in, it is the equilibrium without the normal part of the velocity, which leaves
-// fluid to be drawn in from rest.
+// What comes back from an outlet holds its pressure half-way along the link (anti-bounce-back, Ginzburg et al. 2008):
+// with what left it makes the even part of the equilibrium at that pressure and the cell's own velocity. The
+// equilibrium alone would leave a pressure of some percent of rho u^2 behind a cap oblique to the lattice, a tenth
+// behind a vessel's. Backflow control: where blood comes in, it is the equilibrium without the normal part of the
+// velocity, which leaves fluid to be drawn in from rest.
 double Lattice::pass_outlet(Outlet& outlet, bool swapped) {
     float* f = cells_.f;
     const std::size_t stride = cells_.stride;
@@ -198,9 +198,7 @@ void Lattice::follow_loads() {
         missing -= outlets[load.outlet].flow;
         weights += weight(load);
     }
-    const auto flow_of = [&](const Load& load) {
-        return outlets[load.outlet].flow + missing * weight(load) / weights;
-    };
+    const auto flow_of = [&](const Load& load) { return outlets[load.outlet].flow + missing * weight(load) / weights; };
     const auto pressure = [&](const Load& load) { return fixed_part(load) + resistance(load) * flow_of(load); };
     for (const Load& load : loads) weighted += weight(load) * (pressure(load) - outlets[load.outlet].density);
     reference = weighted / weights;
