@@ -45,8 +45,8 @@ class Start:
     velocity: FloatArray
     pressure: FloatArray
     outlet_pressure: FloatArray
-    stored: FloatArray
     speed: float
+    stored: FloatArray = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(eq=False)
@@ -83,7 +83,7 @@ class Run:
         self.lattice.populations = equilibrium(density, velocity)
         held = 3.0 * start.outlet_pressure / self.units.stress
         self.lattice.controls = [0.0, *np.stack([held, np.zeros_like(held)], axis=1).ravel().tolist()]
-        if self.absolute:
+        if len(start.stored):
             self.lattice.stored = [self.units.density_of(pressure) for pressure in start.stored]
 
     def resume(self, state: SolverState) -> None:
@@ -107,7 +107,7 @@ class Run:
         held = np.asarray(self.lattice.controls[1:]).reshape(-1, 2)[:, 0] / 3.0 * self.units.stress
         velocity, pressure = fields[1:4].T * self.units.velocity, fields[0] / 3.0 * self.units.stress
         stored = np.asarray(self.lattice.stored) / 3.0 * self.units.stress if self.absolute else np.zeros(0)
-        return Start(self.domain.voxels.points, velocity, pressure, held, stored, speed)
+        return Start(self.domain.voxels.points, velocity, pressure, held, speed, stored)
 
     def advance(self, pairs: int, ramp: tuple[float, float] = (1.0, 1.0), phase: float = 0.0, phase_step: float = 0.0) -> None:
         """Runs pairs of steps, the inflow going from ramp[0] to ramp[1] and the phase on by `phase_step` a step.
