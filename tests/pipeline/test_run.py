@@ -82,8 +82,16 @@ def test_a_failure_is_recorded_and_loses_nothing(assessed: Path) -> None:
     record = case.manifest().stages["model"]
     assert record.state == "failed" and "inlet" in record.reason
     assert case.outputs("flow") == before
-    ends = states(run_stage(assessed, "report", {"model": {"inlet_caps": ()}}))
+    assert "inlet_caps" not in case.manifest().settings["model"]
+    ends = states(run_stage(assessed, "report"))
     assert ends["model"] == "done" and ends["simulate"] == "kept"
+
+
+def test_settings_of_a_first_run_that_failed_are_not_kept(tube: Path, tmp_path: Path) -> None:
+    plane = {"point_mm": (0.0, 0.0, 99.0), "normal": (0.0, 0.0, 1.0)}
+    with pytest.raises(InputError, match="neck plane cuts no sac"):
+        assess(tube, tmp_path / "case", {**QUICK, "input": {"units": "mm"}, "model": {"neck_plane": plane}})
+    assert CaseFolder(tmp_path / "case").manifest().settings == {"input": {"units": "mm"}}
 
 
 def test_a_killed_simulation_goes_on(tube: Path, tmp_path: Path) -> None:

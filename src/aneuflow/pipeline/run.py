@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,10 @@ def assess(path: Path, case_path: Path, tables: Tables | None = None, progress: 
         kept = case.exists() and case.manifest().input == described and _is_valid(case, IMPORT, described["sha256"])
         if not kept:
             _import(case, path, described, settings, progress(IMPORT))
-        settings = _keep_settings(case, settings, tables or {})
-        first = StageEnd(IMPORT, "kept" if kept else "done", time.monotonic() - start)
-        return [first, *_run_chain(case, settings, None, progress)]
+        seconds = time.monotonic() - start
+        with _settings_kept_if_good(case, stored):
+            settings = _keep_settings(case, settings, tables or {})
+            return [StageEnd(IMPORT, "kept" if kept else "done", seconds), *_run_chain(case, settings, None, progress)]
 
 
 def run_stage(case_path: Path, last: str, tables: Tables | None = None, progress: StageProgress = _silent) -> list[StageEnd]:
@@ -75,8 +77,24 @@ def run_stage(case_path: Path, last: str, tables: Tables | None = None, progress
             )
         if last not in {stage.name for stage in chain(manifest.input["kind"])}:
             raise InputError(f"Case {case_path.name} began with a {manifest.input['kind']}, so it has no stage {last}.")
-        settings = _keep_settings(case, settings, tables or {})
-        return _run_chain(case, settings, last, progress)
+        with _settings_kept_if_good(case, manifest.settings):
+            settings = _keep_settings(case, settings, tables or {})
+            return _run_chain(case, settings, last, progress)
+
+
+@contextmanager
+def _settings_kept_if_good(case: CaseFolder, before: dict[str, Any]) -> Iterator[None]:
+    """Gives the case its settings of `before` back where the run fails: the next one must not trip over them again.
+
+    How the input is read stays as it is: what was imported was read so.
+    """
+    try:
+        yield
+    except AneuflowError:
+        now = case.manifest().settings
+        back = {name: table for name, table in {**before, "input": now.get("input")}.items() if table}
+        case.save(replace(case.manifest(), settings=back))
+        raise
 
 
 def _keep_settings(case: CaseFolder, settings: Settings, given: Tables) -> Settings:
