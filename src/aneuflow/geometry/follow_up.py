@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from scipy.sparse import csgraph
 from scipy.spatial import cKDTree
 
 from aneuflow.errors import MethodError
+from aneuflow.geometry.sac import find_aneurysm
 from aneuflow.numerics import surface as sf
 from aneuflow.numerics.registration import Rigid, fitted, frame_to_frame, signed_distance
 from aneuflow.types import REGION_SAC, WALL_PATCH, FloatArray, IntArray, LumenModel, Surface
@@ -82,6 +83,20 @@ def compare_models(first: LumenModel, second: LumenModel, surface_sd_mm: float) 
         Surface(moved, triangles), change, is_sac, motion, float(limit), grown, shrunk,
         float(change[is_sac].max()), float(change[is_sac].min()), spread, shift, share,
     )  # fmt: skip
+
+
+def with_neck_of(first: LumenModel, second: LumenModel, growth: Growth) -> LumenModel:
+    """The second model with its sac up to the first one's neck: a neck found elsewhere must not look like growth.
+
+    Raises MethodError where that neck does not part the second lumen.
+    """
+    points, triangles = _wall(first)
+    in_sac = (first.lumen.region[triangles] == REGION_SAC).all(axis=1)
+    nearest = cKDTree(points[triangles].mean(axis=1)).query(growth.wall.points)[1]
+    found = find_aneurysm(second.lumen, second.caps, hint=in_sac[nearest].astype(np.uint8))
+    if found.aneurysm is None:
+        raise MethodError("The neck of the first examination does not part a sac from the second; give a neck plane there.")
+    return replace(second, lumen=found.lumen, aneurysm=found.aneurysm)
 
 
 def _wall(model: LumenModel) -> tuple[FloatArray, IntArray]:
