@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace aneuflow {
 namespace {
@@ -20,7 +21,7 @@ Step best_step() {
 }  // namespace
 
 Lattice::Lattice(int cells, const std::int32_t* neighbors) : step_(best_step()) {
-    const int blocks = (cells + kBlock - 1) / kBlock;
+    const int blocks = cells / kBlock + 1;  // so that the last cell is none
     const std::size_t stride = static_cast<std::size_t>(blocks) * kBlock;
     populations.assign(kDirections * stride, 0.0f);
     slot_.resize((kDirections - 1) * stride);
@@ -50,24 +51,26 @@ int Lattice::neighbor(int direction, int cell) const {
 
 void Lattice::set_walls(int count, const std::int32_t* cell, const std::int32_t* direction, const float* coefficients) {
     walls_ = {};
-    const std::size_t stride = cells_.stride;
-    for (int k = 0; k < count; ++k) {
-        const int i = direction[k], x = cell[k], behind = neighbor(opposite(i), x);
-        const int far = behind < 0 ? -1 : neighbor(opposite(i), behind);
-        const auto back = static_cast<std::int32_t>(opposite(i) * stride + x);
-        walls_.back.push_back(back);
-        walls_.here.push_back(static_cast<std::int32_t>(i * stride + x));
-        walls_.behind.push_back(behind < 0 ? back : static_cast<std::int32_t>(opposite(i) * stride + behind));
-        walls_.here_2.push_back(behind < 0 ? back : static_cast<std::int32_t>(i * stride + behind));
-        walls_.behind_2.push_back(far < 0 ? back : static_cast<std::int32_t>(opposite(i) * stride + far));
+    std::vector<std::int32_t> links[kDirections];
+    for (int k = 0; k < count; ++k) links[direction[k]].push_back(k);
+    const std::int32_t none = cells_.stride - 1;
+    const auto add = [this](int x, int x1, int x2, const float* shares) {
         walls_.cell.push_back(x);
-        walls_.cell_1.push_back(behind < 0 ? x : behind);
-        walls_.cell_2.push_back(far < 0 ? x : far);
-        std::vector<float>* shares[] = {&walls_.a, &walls_.b, &walls_.c, &walls_.d, &walls_.v0, &walls_.v1};
-        for (int n = 0; n < kWallShares; ++n) shares[n]->push_back(coefficients[kWallShares * k + n]);
-        walls_.weight.push_back(weight(i));
-        for (int n = 0; n < 3; ++n) walls_.along[n].push_back(static_cast<float>(kVelocity[i][n]));
-        walls_.total_weight += weight(i);
+        walls_.cell_1.push_back(x1);
+        walls_.cell_2.push_back(x2);
+        for (int n = 0; n < kWallShares; ++n) walls_.share[n].push_back(shares[n]);
+    };
+    for (int i = 1; i < kDirections; ++i) {
+        std::sort(links[i].begin(), links[i].end(), [cell](int k, int l) { return cell[k] < cell[l]; });
+        for (const int k : links[i]) {
+            const int x = cell[k], behind = neighbor(opposite(i), x);
+            const int far = behind < 0 ? -1 : neighbor(opposite(i), behind);
+            add(x, behind < 0 ? x : behind, far < 0 ? x : far, coefficients + static_cast<std::size_t>(kWallShares) * k);
+        }
+        const float keep[kWallShares] = {1.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
+        while (walls_.cell.size() % kBlock) add(none, none, none, keep);
+        walls_.direction.resize(walls_.cell.size() / kBlock, i);
+        walls_.total_weight += weight(i) * static_cast<double>(links[i].size());
     }
 }
 
@@ -99,40 +102,6 @@ void Lattice::add_outlet(int links, const std::int32_t* cell, const std::int32_t
 
 void Lattice::add_load(const Load& load) { loads.push_back(load); }
 
-void Lattice::pass_walls(bool swapped) {
-    float* f = cells_.f;
-    const int count = static_cast<int>(walls_.back.size());
-    const float give_back = static_cast<float>(leak_rate_);
-    const std::int32_t* arrived = swapped ? walls_.behind.data() : walls_.here.data();
-    const std::int32_t* returned = swapped ? walls_.here.data() : walls_.behind.data();
-    const std::int32_t* arrived_2 = swapped ? walls_.behind_2.data() : walls_.here_2.data();
-    const float *jx = momentum_.data(), *jy = jx + cells_.stride, *jz = jy + cells_.stride;
-    const WallLinks& w = walls_;
-    double gained = 0.0;
-#pragma omp for schedule(static) nowait
-    for (int k = 0; k < count; ++k) {
-        const float cx = w.along[0][k], cy = w.along[1][k], cz = w.along[2][k];
-        const auto quadratic = [&](float x, float y, float z) {
-            const float along = cx * x + cy * y + cz * z;
-            return 4.5f * along * along - 1.5f * (x * x + y * y + z * z);
-        };
-        const int x = w.cell[k], x1 = w.cell_1[k], x2 = w.cell_2[k];
-        const float here = quadratic(jx[x], jy[x], jz[x]);
-        const float beyond = quadratic(w.v0[k] * jx[x] + w.v1[k] * jx[x1], w.v0[k] * jy[x] + w.v1[k] * jy[x1],
-                                       w.v0[k] * jz[x] + w.v1[k] * jz[x1]);
-        const float shared = (w.a[k] + w.c[k]) * here + w.b[k] * quadratic(jx[x1], jy[x1], jz[x1]) +
-                             w.d[k] * quadratic(jx[x2], jy[x2], jz[x2]);
-        const float left = f[w.back[k]];
-        const float back = w.a[k] * left + w.b[k] * f[arrived[k]] + w.c[k] * f[returned[k]] + w.d[k] * f[arrived_2[k]] +
-                           w.weight[k] * (beyond - shared);
-        gained += back - left;
-        f[w.back[k]] = back - give_back * w.weight[k];
-    }
-#pragma omp atomic
-    leak += gained;
-#pragma omp barrier
-}
-
 double Lattice::pass_inlet(const Inlet& inlet, double amplitude, double phase) {
     float* f = cells_.f;
     const std::size_t links = inlet.back.size();
@@ -155,31 +124,23 @@ double Lattice::pass_inlet(const Inlet& inlet, double amplitude, double phase) {
 // equilibrium alone would leave a pressure of some percent of rho u^2 behind a cap oblique to the lattice, a tenth
 // behind a vessel's. Backflow control: where blood comes in, it is the equilibrium without the normal part of the
 // velocity, which leaves fluid to be drawn in from rest.
-double Lattice::pass_outlet(Outlet& outlet, bool swapped) {
-    float* f = cells_.f;
-    const std::size_t stride = cells_.stride;
+double Lattice::pass_outlet(const Outlet& outlet) {
+    const std::size_t stride = cells_.stride, links = outlet.cell.size();
     const float density = outlet.density + outlet.offset;
-    const std::size_t links = outlet.cell.size();
+    const float* n = outlet.normal;
     double flow = 0.0;
-    for (std::size_t k = 0; k < links;) {
-        const int x = outlet.cell[k];
-        float j[3] = {0, 0, 0};
-        for (int i = 1; i < kDirections; ++i) {
-            const float left = f[swapped ? opposite(i) * stride + x : slot_[(i - 1) * stride + x]];
-            for (int a = 0; a < 3; ++a) j[a] += kVelocity[i][a] * left;
-        }
-        const float* n = outlet.normal;
+    for (std::size_t k = 0; k < links; ++k) {
+        const int x = outlet.cell[k], i = outlet.direction[k], back = opposite(i);
+        float j[3];
+        for (int a = 0; a < 3; ++a) j[a] = momentum_[a * stride + x];
         const float outward = j[0] * n[0] + j[1] * n[1] + j[2] * n[2];
         for (int a = 0; a < 3; ++a) j[a] -= std::min(outward, 0.0f) * n[a];
-        for (; k < links && outlet.cell[k] == x; ++k) {
-            const int i = outlet.direction[k], back = opposite(i);
-            float& slot = f[back * stride + x];
-            float value = equilibrium(back, density, j[0], j[1], j[2]);
-            // The slot still holds what left along i.
-            if (outward > 0.0f) value += equilibrium(i, density, j[0], j[1], j[2]) - slot;
-            flow += slot - value;
-            slot = value;
-        }
+        float& slot = cells_.f[back * stride + x];
+        float value = equilibrium(back, density, j[0], j[1], j[2]);
+        // The slot still holds what left along i.
+        if (outward > 0.0f) value += equilibrium(i, density, j[0], j[1], j[2]) - slot;
+        flow += slot - value;
+        slot = value;
     }
     return flow;
 }
@@ -211,35 +172,24 @@ void Lattice::follow_loads() {
     }
 }
 
-void Lattice::pass(bool swapped, double amplitude, double phase) {
-    const int outlet_count = static_cast<int>(outlets.size()), inlet_count = static_cast<int>(inlets_.size());
-#pragma omp single
-    {
-        inflow_now_ = 0.0;
-        leak_rate_ = walls_.back.empty() ? 0.0 : leak / walls_.total_weight;
-        leak = 0.0;
-        for (int k = 0; k < inlet_count; ++k) {
-            const double flow = pass_inlet(inlets_[k], amplitude, phase);
-            inlet_sum_[k] += flow;
-            inflow_now_ += flow;
-        }
+void Lattice::pass_openings(double amplitude, double phase) {
+    inflow_now_ = 0.0;
+    for (std::size_t k = 0; k < inlets_.size(); ++k) {
+        const double flow = pass_inlet(inlets_[k], amplitude, phase);
+        inlet_sum_[k] += flow;
+        inflow_now_ += flow;
     }
-    // Outlets before walls: they read all that leaves a cell, and the wall pass overwrites some of it.
-#pragma omp for schedule(dynamic, 1)
-    for (int k = 0; k < outlet_count; ++k) {
+    for (std::size_t k = 0; k < outlets.size(); ++k) {
         Outlet& outlet = outlets[k];
-        const double flow = pass_outlet(outlet, swapped);
-        outlet.flow = flow;
-        outlet_sum_[k] += flow;
+        outlet.flow = pass_outlet(outlet);
+        outlet_sum_[k] += outlet.flow;
         if (outlet.share >= 0.0f) {
-            const double excess = flow - outlet.share * inflow_now_;
+            const double excess = outlet.flow - outlet.share * inflow_now_;
             outlet.density += static_cast<float>(outlet.integral * excess);
             outlet.offset = static_cast<float>(outlet.impedance * excess);
         }
     }
-#pragma omp single nowait
     if (!loads.empty()) follow_loads();
-    pass_walls(swapped);
 }
 
 void Lattice::run(int pairs, const double amplitude[2], const double phase[2], int threads) {
@@ -248,20 +198,30 @@ void Lattice::run(int pairs, const double amplitude[2], const double phase[2], i
     cells_.f = populations.data();
     cells_.momentum = momentum_.data();
     relaxation.table = relaxation_table.empty() ? nullptr : relaxation_table.data();
-    const int blocks = cells_.stride / kBlock, steps = 2 * pairs;
+    const int blocks = cells_.stride / kBlock, wall_blocks = static_cast<int>(walls_.direction.size());
+    const int steps = 2 * pairs;
+    std::vector<double> gained[2] = {std::vector<double>(threads, 0.0), std::vector<double>(threads, 0.0)};
+    gained[1][0] = leak;
 #pragma omp parallel num_threads(threads)
     {
         const int rank = omp_get_thread_num(), team = omp_get_num_threads();
-        const int first = static_cast<int>(static_cast<std::int64_t>(blocks) * rank / team);
-        const int end = static_cast<int>(static_cast<std::int64_t>(blocks) * (rank + 1) / team);
+        const auto part = [team](int count, int of) { return static_cast<int>(std::int64_t(count) * of / team); };
         for (int step = 0; step < steps; ++step) {
-            const bool natural = step % 2 == 0;
-            (natural ? step_.even : step_.odd)(cells_, relaxation, first, end);
+            const bool swapped = step % 2 == 0;
+            (swapped ? step_.even : step_.odd)(cells_, relaxation, part(blocks, rank), part(blocks, rank + 1));
+            const std::vector<double>& last = gained[1 - step % 2];
+            const double rate =
+                wall_blocks ? std::accumulate(last.begin(), last.end(), 0.0) / walls_.total_weight : 0.0;
 #pragma omp barrier
-            const double now = amplitude[0] + (amplitude[1] - amplitude[0]) * (step + 1) / steps;
-            pass(natural, now, phase[0] + phase[1] * (step + 1));
+            if (rank == 0)
+                pass_openings(amplitude[0] + (amplitude[1] - amplitude[0]) * (step + 1) / steps,
+                              phase[0] + phase[1] * (step + 1));
+            gained[step % 2][rank] = step_.walls(cells_, walls_, swapped, static_cast<float>(rate),
+                                                 part(wall_blocks, rank), part(wall_blocks, rank + 1));
+#pragma omp barrier
         }
     }
+    if (steps) leak = std::accumulate(gained[1].begin(), gained[1].end(), 0.0);
     for (std::size_t k = 0; k < inlets_.size(); ++k) inlet_flow[k] = inlet_sum_[k] / steps;
     for (std::size_t k = 0; k < outlets.size(); ++k) outlet_flow[k] = outlet_sum_[k] / steps;
 }

@@ -36,29 +36,28 @@ struct Cells {
     float* momentum = nullptr;             // (3, stride), of the last collision
 };
 
-struct Step {
-    void (*even)(const Cells&, const Relaxation&, int first_block, int end_block);
-    void (*odd)(const Cells&, const Relaxation&, int first_block, int end_block);
-    void (*fields)(const Cells&, int first_block, int end_block, float* out);  // out (10, stride)
-};
-Step step_baseline();
-Step step_wide();
-
 // Links from a cell x to the wall along i. The population that comes back is a * left_i(x) + b * left_i(x - c_i)
 // + c * left_opposite(x) + d * left_i(x - 2 c_i). Where a cell behind is no fluid its coefficient must be zero.
 // These shares are for what is linear in the velocity. The quadratic part of the equilibrium is taken out of each and
 // put in for the velocity beyond the wall, linear between no slip and the cell: v0 * u(x) + v1 * u(x - c_i). Shared out
 // like the rest it would leave a drag of the order of u^2 on walls oblique to the lattice.
+// Sorted by direction; each direction fills whole blocks, the rest of its last one being links of a cell that is none.
 struct WallLinks {
-    std::vector<std::int32_t> back;                  // slot (opposite i, x)
-    std::vector<std::int32_t> here;                  // slot (i, x)
-    std::vector<std::int32_t> behind;                // slot (opposite i, x - c_i)
-    std::vector<std::int32_t> here_2;                // slot (i, x - c_i)
-    std::vector<std::int32_t> behind_2;              // slot (opposite i, x - 2 c_i)
     std::vector<std::int32_t> cell, cell_1, cell_2;  // x, x - c_i, x - 2 c_i; x itself where that is no fluid
-    std::vector<float> a, b, c, d, v0, v1, weight, along[3];
+    std::vector<float> share[kWallShares];           // a, b, c, d, v0, v1
+    std::vector<std::int32_t> direction;             // of each block
     double total_weight = 0.0;
 };
+
+struct Step {
+    void (*even)(const Cells&, const Relaxation&, int first_block, int end_block);
+    void (*odd)(const Cells&, const Relaxation&, int first_block, int end_block);
+    // Gives the mass gained; takes `give_back` times its weight from each link.
+    double (*walls)(const Cells&, const WallLinks&, bool swapped, float give_back, int first_block, int end_block);
+    void (*fields)(const Cells&, int first_block, int end_block, float* out);  // out (10, stride)
+};
+Step step_baseline();
+Step step_wide();
 
 struct Inlet {
     std::vector<std::int32_t> back;
@@ -120,14 +119,14 @@ class Lattice {
     // What the pressure of all loads has in common, as density. A rigid lumen of incompressible blood does not feel it,
     // a lattice would store mass by it: it never enters the lattice.
     double reference = 0.0;
-    double leak = 0.0;  // mass that the wall rule gained in the last step: interpolation does not conserve it
+    // Mass that the wall rule gained in the last step, and gives back in the next: interpolation does not conserve it.
+    double leak = 0.0;
 
   private:
-    void pass(bool swapped, double amplitude, double phase);
-    double pass_outlet(Outlet& outlet, bool swapped);
+    void pass_openings(double amplitude, double phase);
+    double pass_outlet(const Outlet& outlet);
     void follow_loads();
     double pass_inlet(const Inlet& inlet, double amplitude, double phase);
-    void pass_walls(bool swapped);
     int neighbor(int direction, int cell) const;
 
     Cells cells_;
@@ -138,7 +137,6 @@ class Lattice {
     WallLinks walls_;
     std::vector<Inlet> inlets_;
     double inflow_now_ = 0.0;
-    double leak_rate_ = 0.0;  // mass per weight that the wall rule gained in the last step and gives back in this one
     std::vector<double> inlet_sum_, outlet_sum_;
 };
 

@@ -96,6 +96,43 @@ void odd(const Cells& c, const Relaxation& r, int first, int end) {
     }
 }
 
+double walls(const Cells& c, const WallLinks& w, bool swapped, float give_back, int first, int end) {
+    const std::size_t stride = c.stride;
+    const float *jx = c.momentum, *jy = jx + stride, *jz = jy + stride;
+    double gained = 0.0;
+    for (int block = first; block < end; ++block) {
+        const int i = w.direction[block], start = block * kBlock;
+        const float cx = kVelocity[i][0], cy = kVelocity[i][1], cz = kVelocity[i][2], wi = weight(i);
+        float *back = c.f + opposite(i) * stride, *ahead = c.f + i * stride;
+        // Where left_i(x - c), left_opposite(x) and left_i(x - 2 c) lie.
+        const float *arrived = swapped ? back : ahead, *returned = swapped ? ahead : back;
+        const std::int32_t *x0 = w.cell.data() + start, *x1 = w.cell_1.data() + start, *x2 = w.cell_2.data() + start;
+        const std::int32_t *at_1 = swapped ? x1 : x0, *at_2 = swapped ? x2 : x1, *at_back = swapped ? x0 : x1;
+        const float *a = w.share[0].data() + start, *b = w.share[1].data() + start, *d = w.share[3].data() + start;
+        const float *e = w.share[2].data() + start, *v0 = w.share[4].data() + start, *v1 = w.share[5].data() + start;
+        float gain = 0.0f;
+#pragma omp simd reduction(+ : gain)
+        for (int l = 0; l < kBlock; ++l) {
+            const auto quadratic = [=](float x, float y, float z) {
+                const float along = cx * x + cy * y + cz * z;
+                return 4.5f * along * along - 1.5f * (x * x + y * y + z * z);
+            };
+            const std::int32_t x = x0[l], y = x1[l], z = x2[l];
+            const float beyond = quadratic(v0[l] * jx[x] + v1[l] * jx[y], v0[l] * jy[x] + v1[l] * jy[y],
+                                           v0[l] * jz[x] + v1[l] * jz[y]);
+            const float shared = (a[l] + e[l]) * quadratic(jx[x], jy[x], jz[x]) +
+                                 b[l] * quadratic(jx[y], jy[y], jz[y]) + d[l] * quadratic(jx[z], jy[z], jz[z]);
+            const float left = back[x];
+            const float comes = a[l] * left + b[l] * arrived[at_1[l]] + e[l] * returned[at_back[l]] +
+                                d[l] * arrived[at_2[l]] + wi * (beyond - shared);
+            gain += comes - left;
+            back[x] = comes - give_back * wi;
+        }
+        gained += gain;
+    }
+    return gained;
+}
+
 void fields(const Cells& c, int first, int end, float* out) {
     const std::size_t stride = c.stride;
     for (int x = first * kBlock; x < end * kBlock; x += kLanes) {
@@ -111,9 +148,9 @@ void fields(const Cells& c, int first, int end, float* out) {
 }  // namespace
 
 #ifdef ANEUFLOW_WIDE
-Step step_wide() { return {even, odd, fields}; }
+Step step_wide() { return {even, odd, walls, fields}; }
 #else
-Step step_baseline() { return {even, odd, fields}; }
+Step step_baseline() { return {even, odd, walls, fields}; }
 #endif
 
 }  // namespace aneuflow
