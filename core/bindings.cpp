@@ -107,19 +107,20 @@ NB_MODULE(_core, m) {
             "Pressure at the capacitance of each load, as density.")
         .def(
             "set_newtonian",
-            [](Lattice& self, float tau) {
+            [](Lattice& self, float tau, float keep_third) {
                 self.relaxation_table.clear();
                 self.relaxation = {};
                 self.relaxation.keep = 1.0f - 1.0f / tau;
+                self.relaxation.keep_third = keep_third;
             },
-            "tau"_a)
+            "tau"_a, "keep_third"_a)
         .def(
             "set_relaxation_table",
-            [](Lattice& self, Array<float> keep, int first_bits, int shift) {
+            [](Lattice& self, Array<float> keep, int first_bits, int shift, float keep_third) {
                 self.relaxation_table.assign(keep.data(), keep.data() + keep.size());
-                self.relaxation = {0.0f, nullptr, static_cast<int>(keep.size()), first_bits, shift};
+                self.relaxation = {0.0f, keep_third, nullptr, static_cast<int>(keep.size()), first_bits, shift};
             },
-            "keep"_a, "first_bits"_a, "shift"_a)
+            "keep"_a, "first_bits"_a, "shift"_a, "keep_third"_a)
         .def(
             "run",
             [](Lattice& self, int pairs, double amplitude, double amplitude_end, double phase, double phase_step,

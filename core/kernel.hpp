@@ -18,13 +18,14 @@ constexpr float weight(int i) {
     return i == 0 ? 8.0f / 27.0f : (i < 7 ? 2.0f / 27.0f : (i < 19 ? 1.0f / 54.0f : 1.0f / 216.0f));
 }
 
-// Density (as deviation from one), momentum and non-equilibrium stress of a cell. The stress is ordered xx yy zz xy xz
-// yz.
+// Density (as deviation from one), momentum, non-equilibrium stress (xx yy zz xy xz yz) and third-order Hermite moments
+// (xyy xzz yxx yzz zxx zyy xyz) of a cell.
 template <class V>
 struct Moments {
     V density;
     V momentum[3];
     V stress[6];
+    V third[7];
 };
 
 // Incompressible equilibrium of He and Luo (1997): the reference density multiplies the momentum, so that a steady
@@ -55,6 +56,16 @@ inline Moments<V> moments(const V (&f)[kDirections]) {
     m.stress[3] = s[4] - s[5] + (s[10] + s[11]) - (s[12] + s[13]) - jx * jy;
     m.stress[4] = s[6] - s[7] + (s[10] - s[11]) + (s[12] - s[13]) - jx * jz;
     m.stress[5] = s[8] - s[9] + (s[10] - s[11]) - (s[12] - s[13]) - jy * jz;
+    const V x = (d[10] + d[11]) + (d[12] + d[13]) - (1.0f / 3.0f) * jx;
+    const V y = (d[10] + d[11]) - (d[12] + d[13]) - (1.0f / 3.0f) * jy;
+    const V z = (d[10] - d[11]) + (d[12] - d[13]) - (1.0f / 3.0f) * jz;
+    m.third[0] = d[4] + d[5] + x;
+    m.third[1] = d[6] + d[7] + x;
+    m.third[2] = d[4] - d[5] + y;
+    m.third[3] = d[8] + d[9] + y;
+    m.third[4] = d[6] - d[7] + z;
+    m.third[5] = d[8] - d[9] + z;
+    m.third[6] = (d[10] - d[11]) - (d[12] - d[13]);
     return m;
 }
 
@@ -72,11 +83,12 @@ inline V stress_norm(const Moments<V>& m) {
 }
 
 // Populations after a recursive regularised collision (Malaspinas 2015, Coreixas et al. 2017) to third order in Hermite
-// moments. `keep` = 1 - 1/tau is what stays of the deviatoric stress; its trace and all higher non-equilibrium moments
+// moments. `keep` = 1 - 1/tau is what stays of the deviatoric stress, `keep_third` what stays of the third-order
+// moments beyond those that follow from velocity and stress. The stress' trace and all higher non-equilibrium moments
 // are dropped, which damps sound and keeps the scheme stable for tau close to one half. The populations follow from the
 // 27 raw moments sum(c_x^a c_y^b c_z^c f), written below with the letters counting the powers.
 template <class V, class K>
-inline void collide(Moments<V>& m, K keep, V (&f)[kDirections]) {
+inline void collide(Moments<V>& m, K keep, float keep_third, V (&f)[kDirections]) {
     remove_trace(m);
     const V jx = m.momentum[0], jy = m.momentum[1], jz = m.momentum[2];
     V n[6];
@@ -106,10 +118,18 @@ inline void collide(Moments<V>& m, K keep, V (&f)[kDirections]) {
     s[12] = 0.25f * ((xxyyzz - xyzz) + (xyyz - xxyz));
     s[13] = 0.25f * ((xxyyzz - xyzz) - (xyyz - xxyz));
 
-    const V axyy = jx * tyy + 2.0f * jy * n[3], axzz = jx * tzz + 2.0f * jz * n[4];
-    const V ayxx = jy * txx + 2.0f * jx * n[3], ayzz = jy * tzz + 2.0f * jz * n[5];
-    const V azxx = jz * txx + 2.0f * jx * n[4], azyy = jz * tyy + 2.0f * jy * n[5];
-    const V xyz = jx * tyz + jy * n[4] + jz * n[3];
+    const K stay = keep - keep_third;
+    const float loose = 1.0f - keep_third;
+    V r[6];
+    for (int k = 0; k < 6; ++k) r[k] = m.stress[k] * stay;
+    const V rxx = loose * xx + r[0], ryy = loose * yy + r[1], rzz = loose * zz + r[2];
+    const V axyy = jx * ryy + 2.0f * jy * r[3] + keep_third * m.third[0];
+    const V axzz = jx * rzz + 2.0f * jz * r[4] + keep_third * m.third[1];
+    const V ayxx = jy * rxx + 2.0f * jx * r[3] + keep_third * m.third[2];
+    const V ayzz = jy * rzz + 2.0f * jz * r[5] + keep_third * m.third[3];
+    const V azxx = jz * rxx + 2.0f * jx * r[4] + keep_third * m.third[4];
+    const V azyy = jz * ryy + 2.0f * jy * r[5] + keep_third * m.third[5];
+    const V xyz = jx * (loose * jy * jz + r[5]) + jy * r[4] + jz * r[3] + keep_third * m.third[6];
     const V xyyzz = kNinth * jx + kThird * (axyy + axzz), xxyzz = kNinth * jy + kThird * (ayxx + ayzz);
     const V xxyyz = kNinth * jz + kThird * (azxx + azyy);
     const V xyy = kThird * jx + axyy - xyyzz, xzz = kThird * jx + axzz - xyyzz;

@@ -9,6 +9,8 @@
 namespace aneuflow {
 namespace {
 
+constexpr float kHalfWay = 0.75f;
+
 Step best_step() {
 #ifdef ANEUFLOW_HAS_WIDE
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
@@ -21,7 +23,7 @@ Step best_step() {
 }  // namespace
 
 Lattice::Lattice(int cells, const std::int32_t* neighbors) : step_(best_step()) {
-    const int blocks = cells / kBlock + 1;  // so that the last cell is none
+    const int blocks = (cells + kBlock - 1) / kBlock;
     const std::size_t stride = static_cast<std::size_t>(blocks) * kBlock;
     populations.assign(kDirections * stride, 0.0f);
     slot_.resize((kDirections - 1) * stride);
@@ -53,23 +55,24 @@ void Lattice::set_walls(int count, const std::int32_t* cell, const std::int32_t*
     walls_ = {};
     std::vector<std::int32_t> links[kDirections];
     for (int k = 0; k < count; ++k) links[direction[k]].push_back(k);
-    const std::int32_t none = cells_.stride - 1;
-    const auto add = [this](int x, int x1, int x2, const float* shares) {
-        walls_.cell.push_back(x);
-        walls_.cell_1.push_back(x1);
-        walls_.cell_2.push_back(x2);
-        for (int n = 0; n < kWallShares; ++n) walls_.share[n].push_back(shares[n]);
-    };
     for (int i = 1; i < kDirections; ++i) {
         std::sort(links[i].begin(), links[i].end(), [cell](int k, int l) { return cell[k] < cell[l]; });
         for (const int k : links[i]) {
             const int x = cell[k], behind = neighbor(opposite(i), x);
             const int far = behind < 0 ? -1 : neighbor(opposite(i), behind);
-            add(x, behind < 0 ? x : behind, far < 0 ? x : far, coefficients + static_cast<std::size_t>(kWallShares) * k);
+            walls_.cell.push_back(x);
+            walls_.cell_1.push_back(behind < 0 ? x : behind);
+            walls_.cell_2.push_back(far < 0 ? x : far);
+            for (int n = 0; n < kWallShares; ++n)
+                walls_.share[n].push_back(coefficients[static_cast<std::size_t>(kWallShares) * k + n]);
         }
-        const float keep[kWallShares] = {1.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
-        while (walls_.cell.size() % kBlock) add(none, none, none, keep);
-        walls_.direction.resize(walls_.cell.size() / kBlock, i);
+        const std::size_t blocks = (walls_.cell.size() + kBlock - 1) / kBlock;
+        walls_.direction.resize(blocks, i);
+        walls_.lanes.resize(blocks, kBlock);
+        if (walls_.cell.size() % kBlock) walls_.lanes.back() = static_cast<int>(walls_.cell.size() % kBlock);
+        for (std::vector<std::int32_t>* cells : {&walls_.cell, &walls_.cell_1, &walls_.cell_2})
+            cells->resize(blocks * kBlock);
+        for (std::vector<float>& share : walls_.share) share.resize(blocks * kBlock);
         walls_.total_weight += weight(i) * static_cast<double>(links[i].size());
     }
 }
@@ -119,11 +122,11 @@ double Lattice::pass_inlet(const Inlet& inlet, double amplitude, double phase) {
     return flow;
 }
 
-// What comes back from an outlet holds its pressure half-way along the link (anti-bounce-back, Ginzburg et al. 2008):
-// with what left it makes the even part of the equilibrium at that pressure and the cell's own velocity. The
-// equilibrium alone would leave a pressure of some percent of rho u^2 behind a cap oblique to the lattice, a tenth
-// behind a vessel's. Backflow control: where blood comes in, it is the equilibrium without the normal part of the
-// velocity, which leaves fluid to be drawn in from rest.
+// What comes back from an outlet holds its pressure nearly half-way along the link (anti-bounce-back, Ginzburg et al.
+// 2008): with what left it makes the even part of the equilibrium at that pressure and the cell's own velocity, but for
+// kHalfWay, without which jets that leave a vessel are unstable. The equilibrium alone would leave a pressure of some
+// percent of rho u^2 behind a cap oblique to the lattice, a tenth behind a vessel's. Backflow control: where blood
+// comes in, it is the equilibrium without the normal part of the velocity, which leaves fluid to be drawn in from rest.
 double Lattice::pass_outlet(const Outlet& outlet) {
     const std::size_t stride = cells_.stride, links = outlet.cell.size();
     const float density = outlet.density + outlet.offset;
@@ -138,7 +141,7 @@ double Lattice::pass_outlet(const Outlet& outlet) {
         float& slot = cells_.f[back * stride + x];
         float value = equilibrium(back, density, j[0], j[1], j[2]);
         // The slot still holds what left along i.
-        if (outward > 0.0f) value += equilibrium(i, density, j[0], j[1], j[2]) - slot;
+        if (outward > 0.0f) value += kHalfWay * (equilibrium(i, density, j[0], j[1], j[2]) - slot);
         flow += slot - value;
         slot = value;
     }

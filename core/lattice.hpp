@@ -21,6 +21,7 @@ constexpr int kBlock = 16;  // cells a step works on at once; strides are multip
 // Shear-dependent relaxation: `keep` over the bit pattern of the squared stress, which is a piecewise linear logarithm.
 struct Relaxation {
     float keep = 0.0f;             // of a Newtonian fluid
+    float keep_third = 0.0f;       // see `collide`
     const float* table = nullptr;  // (size,) of any other
     int size = 0;
     int first_bits = 0;
@@ -41,11 +42,11 @@ struct Cells {
 // These shares are for what is linear in the velocity. The quadratic part of the equilibrium is taken out of each and
 // put in for the velocity beyond the wall, linear between no slip and the cell: v0 * u(x) + v1 * u(x - c_i). Shared out
 // like the rest it would leave a drag of the order of u^2 on walls oblique to the lattice.
-// Sorted by direction; each direction fills whole blocks, the rest of its last one being links of a cell that is none.
+// Sorted by direction; each direction begins a block.
 struct WallLinks {
     std::vector<std::int32_t> cell, cell_1, cell_2;  // x, x - c_i, x - 2 c_i; x itself where that is no fluid
     std::vector<float> share[kWallShares];           // a, b, c, d, v0, v1
-    std::vector<std::int32_t> direction;             // of each block
+    std::vector<std::int32_t> direction, lanes;      // of each block: the direction, and how many links it has
     double total_weight = 0.0;
 };
 

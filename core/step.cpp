@@ -59,9 +59,9 @@ inline void collide_in_place(const Cells& c, const Relaxation& r, int x, Vector 
     Moments<Vector> m = moments(f);
     for (int k = 0; k < 3; ++k) store(c.momentum + k * static_cast<std::size_t>(c.stride) + x, m.momentum[k]);
     if (r.table)
-        collide(m, keep_of(r, m), f);
+        collide(m, keep_of(r, m), r.keep_third, f);
     else
-        collide(m, r.keep, f);
+        collide(m, r.keep, r.keep_third, f);
 }
 
 void even(const Cells& c, const Relaxation& r, int first, int end) {
@@ -110,25 +110,29 @@ double walls(const Cells& c, const WallLinks& w, bool swapped, float give_back, 
         const std::int32_t *at_1 = swapped ? x1 : x0, *at_2 = swapped ? x2 : x1, *at_back = swapped ? x0 : x1;
         const float *a = w.share[0].data() + start, *b = w.share[1].data() + start, *d = w.share[3].data() + start;
         const float *e = w.share[2].data() + start, *v0 = w.share[4].data() + start, *v1 = w.share[5].data() + start;
-        float gain = 0.0f;
+        const auto pass = [&](int lanes) {
+            float gain = 0.0f;
 #pragma omp simd reduction(+ : gain)
-        for (int l = 0; l < kBlock; ++l) {
-            const auto quadratic = [=](float x, float y, float z) {
-                const float along = cx * x + cy * y + cz * z;
-                return 4.5f * along * along - 1.5f * (x * x + y * y + z * z);
-            };
-            const std::int32_t x = x0[l], y = x1[l], z = x2[l];
-            const float beyond = quadratic(v0[l] * jx[x] + v1[l] * jx[y], v0[l] * jy[x] + v1[l] * jy[y],
-                                           v0[l] * jz[x] + v1[l] * jz[y]);
-            const float shared = (a[l] + e[l]) * quadratic(jx[x], jy[x], jz[x]) +
-                                 b[l] * quadratic(jx[y], jy[y], jz[y]) + d[l] * quadratic(jx[z], jy[z], jz[z]);
-            const float left = back[x];
-            const float comes = a[l] * left + b[l] * arrived[at_1[l]] + e[l] * returned[at_back[l]] +
-                                d[l] * arrived[at_2[l]] + wi * (beyond - shared);
-            gain += comes - left;
-            back[x] = comes - give_back * wi;
-        }
-        gained += gain;
+            for (int l = 0; l < lanes; ++l) {
+                const auto quadratic = [=](float x, float y, float z) {
+                    const float along = cx * x + cy * y + cz * z;
+                    return 4.5f * along * along - 1.5f * (x * x + y * y + z * z);
+                };
+                const std::int32_t x = x0[l], y = x1[l], z = x2[l];
+                const float beyond = quadratic(v0[l] * jx[x] + v1[l] * jx[y], v0[l] * jy[x] + v1[l] * jy[y],
+                                               v0[l] * jz[x] + v1[l] * jz[y]);
+                const float shared = (a[l] + e[l]) * quadratic(jx[x], jy[x], jz[x]) +
+                                     b[l] * quadratic(jx[y], jy[y], jz[y]) + d[l] * quadratic(jx[z], jy[z], jz[z]);
+                const float left = back[x];
+                const float comes = a[l] * left + b[l] * arrived[at_1[l]] + e[l] * returned[at_back[l]] +
+                                    d[l] * arrived[at_2[l]] + wi * (beyond - shared);
+                gain += comes - left;
+                back[x] = comes - give_back * wi;
+            }
+            return gain;
+        };
+        // The length of a whole block known to the compiler.
+        gained += w.lanes[block] == kBlock ? pass(kBlock) : pass(w.lanes[block]);
     }
     return gained;
 }

@@ -12,6 +12,7 @@ from aneuflow.errors import InputError, MethodError, ResourceError
 from aneuflow.flow.loads import outlet_circuits
 from aneuflow.numerics.inlet_profile import inlet_velocity
 from aneuflow.numerics.lattice import core
+from aneuflow.numerics.lattice.relaxation import third_order_keep
 from aneuflow.numerics.lattice.velocity_set import SOUND_SPEED, VELOCITIES, WEIGHTS
 from aneuflow.numerics.lattice.voxels import Voxels, voxelize
 from aneuflow.numerics.lattice.walls import behind, wall_coefficients
@@ -143,10 +144,10 @@ def build_lattice(domain: Domain, model: LumenModel, boundary: BoundaryCondition
     _add_outlets(lattice, domain, caps, boundary, units)
     blood = boundary.blood
     if blood.model == "newtonian":
-        lattice.set_newtonian(tau)
+        lattice.set_newtonian(tau, third_order_keep(tau))
     else:
         table = relaxation_table(blood.model, blood.parameters, blood.density, units.spacing_m, units.time_step_s)
-        lattice.set_relaxation_table(table.keep, table.first_bits, table.shift)
+        lattice.set_relaxation_table(table.keep, table.first_bits, table.shift, third_order_keep(tau))
     return lattice
 
 

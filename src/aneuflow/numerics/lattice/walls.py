@@ -66,7 +66,7 @@ def wall_coefficients(distance: Float32Array, rear: Behind, tau: float) -> Float
     far = np.maximum(rear.distance, 1e-6)
     slope = np.clip(1.0 / q - 1.0 / far + 2.0 * excess / (q * far), 0.0, None)
     b = np.where((slope > 2.0) & (rear.count == 1), 1.0 - 2.0 / np.maximum(slope, 2.0), 0.0)
-    c = np.clip(1.0 - 0.5 * slope, 0.0, 1.0)
+    c = np.where(rear.count == 0, 0.0, np.clip(1.0 - 0.5 * slope, 0.0, 1.0))
     narrow = np.stack([1.0 - b - c, b, c, np.zeros_like(q)], axis=1)
     shares = np.where((rear.count == 2)[:, None], wide, narrow)
     near = (q >= 0.5) | (rear.count == 0)
