@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -57,6 +58,7 @@ def render_page(
         loader=PackageLoader("aneuflow.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["symbol"] = _symbol
+    environment.filters["options_whole"] = _options_whole
     source = partial(_asset, environment)
     risk = risk_values(content.risk, language)
     optional = {"image": "image" in pictures, "risk": risk is not None}
@@ -90,6 +92,11 @@ def _symbol(symbol: str) -> Markup:
     """A symbol with what follows its underscore set low."""
     letter, _, index = symbol.partition("_")
     return escape(letter) + (Markup("<sub>{}</sub>").format(index) if index else "")
+
+
+def _options_whole(sentence: str) -> Markup:
+    """A sentence whose command-line options are not broken over two lines."""
+    return Markup(re.sub(r"--[a-z][a-z-]*", r'<span class="option">\g<0></span>', str(escape(sentence))))
 
 
 def _asset(environment: Environment, name: str) -> Markup:

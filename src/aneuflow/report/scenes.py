@@ -222,7 +222,7 @@ def _plane(view: View) -> FloatArray:
 
 
 def _patient_letters(ax: Axes) -> None:
-    for letter, x, y in (("R", 0.03, 0.5), ("L", 0.97, 0.5), ("S", 0.5, 0.04)):
+    for letter, x, y in (("R", 0.03, 0.04), ("L", 0.97, 0.04), ("S", 0.5, 0.04)):
         ax.text(x * PIXELS, y * PIXELS, letter, fontsize=8, color="#7b8794", ha="center", va="center", weight="bold")
 
 
