@@ -8,7 +8,7 @@ import sys
 import typer
 
 from aneuflow import __version__
-from aneuflow.cli import assess, compare, export, grade, pacs, stages, train, verify
+from aneuflow.cli import assess, bench, compare, export, grade, pacs, stages, train, verify
 from aneuflow.errors import AneuflowError, InputError
 
 EXIT_INTERRUPTED = 130
@@ -25,6 +25,7 @@ export.register(app)
 compare.register(app)
 pacs.register(app)
 verify.register(app)
+bench.register(app)
 grade.register(app)
 train.register(app)
 

@@ -20,6 +20,7 @@ from aneuflow.verification.run import verify as run_cases
 
 DATA_VARIABLE = "ANEUFLOW_SHARED_DATA"
 EXIT_GATE_MISSED = 1
+_WIDTH = 120
 _COLORS = {"fail": "red", "pass": "green", "aim": "green"}
 
 Only = Annotated[list[str] | None, typer.Option("--only", help="Case to run; may be repeated. --list names them.")]
@@ -64,9 +65,9 @@ def verify(
 
 
 def _print(judged: tuple[Judged, ...]) -> None:
-    console = Console()
+    console = Console(width=_WIDTH)
     for one in judged:
-        table = Table("what", "must", "aim", "reached", "", title=one.case.title, title_justify="left", width=120)
+        table = Table("what", "must", "aim", "reached", "", title=one.case.title, title_justify="left")
         for row in one.rows:
             unit = "" if row.unit in ("", "1") else f", {row.unit}"
             limits = (asked(row.gate.must, row.gate.least), asked(row.gate.aim, row.gate.least))
