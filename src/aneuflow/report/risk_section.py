@@ -180,9 +180,11 @@ def bars(contributions: Sequence[Contribution], language: Language) -> list[Bar]
 
 
 def _grades(low: str, high: str, language: Language) -> str:
-    if low == high:
-        return _word(language, low)
-    return text(language, "risk.to", low=_word(language, low), high=_word(language, high))
+    return _from_to(_word(language, low), _word(language, high), language)
+
+
+def _from_to(low: str, high: str, language: Language) -> str:
+    return low if low == high else text(language, "risk.to", low=low, high=high)
 
 
 def _verdict(grade: Grade, language: Language) -> str:
@@ -212,13 +214,13 @@ def _plain_words(risk: Risk, grade: Grade, language: Language) -> str:
     sentences = [_plain_regions(risk, language)]
     if risk.resemblance is not None:
         chance = risk.resemblance.probability
-        values = {"low": format_number(chance.low, 0), "high": format_number(chance.high or 100.0, 0)}
-        sentences.append(text(language, "risk.plain_alike", **values))
+        shown = _from_to(format_number(chance.low, 0), format_number(chance.high or 100.0, 0), language)
+        sentences.append(text(language, "risk.plain_alike", span=shown))
     phases = next((result for result in risk.scores if result.id == "phases" and result.refused is None), None)
     if phases is not None:
         span = phases.outcomes[0]
-        high = format_number(span.high or 100.0, 1)
-        sentences.append(text(language, "risk.plain_scores", low=format_number(span.low, 1), high=high))
+        shown = _from_to(format_number(span.low, 1), format_number(span.high or 100.0, 1), language)
+        sentences.append(text(language, "risk.plain_scores", span=shown))
     if grade.grade is None:
         sentences.append(text(language, "risk.grade_none"))
     else:
@@ -231,8 +233,7 @@ def _plain_words(risk: Risk, grade: Grade, language: Language) -> str:
     missing = text(language, "risk.plain_nothing_missing")
     if asked:
         missing = text(language, "risk.plain_missing", names=_listed([_word(language, name) for name in asked], language))
-    low, high = _word(language, grade.low), _word(language, grade.high)
-    sentences.append(text(language, "risk.plain_unsure", low=low, high=high, missing=missing))
+    sentences.append(text(language, "risk.plain_unsure", span=_grades(grade.low, grade.high, language), missing=missing))
     sentences.append(text(language, "risk.plain_purpose"))
     return ("" if language == "zh" else " ").join(sentences)
 
