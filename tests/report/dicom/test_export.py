@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -221,8 +222,10 @@ def test_every_quantity_has_its_own_short_code():
         codes = [quantity_code(entry) for entry in registry().values() if entry.group in groups]
         assert len({(scheme, value) for scheme, value, _ in codes}) == len(codes)
         assert max(len(value) for _, value, _ in codes) <= 16
+    # UCUM's own atoms, with powers and one division.
+    atom = r"(mm\[Hg\]|mm|cm|m|s|ms|Pa|J|N|kg|g|mL|L|deg|%|1|min|a)\d?"
     units = {unit_code(entry.unit)[1] for entry in registry().values()}
-    assert all(unit.isascii() and " " not in unit for unit in units), units
+    assert [unit for unit in units if not re.fullmatch(rf"({atom})?(/{atom})?(\.{atom})?", unit)] == []
 
 
 def test_other_images_as_source_are_refused(case, tmp_path):
@@ -309,3 +312,16 @@ def test_command(folder, case, tmp_path, capsys):
     assert run(capsys, "export", str(case.path), "--nifti", str(tmp_path / "l.nii"), "--source", "x")[0] == 2
     code, _, err = run(capsys, "export", str(tmp_path), "--nifti", str(tmp_path / "m.nii"))
     assert code == 2 and "no aneuflow case" in err
+
+
+def test_text_in_the_pixels_is_said_of_the_series_written(tmp_path):
+    for name, says in (("YES", "YES"), ("NO", "NO")):
+        series = tmp_path / f"series{name}"
+        original_series(series)
+        for file in series.iterdir():
+            dataset = pydicom.dcmread(file)
+            dataset.BurnedInAnnotation = name
+            dataset.save_as(file)
+        case = write_case(tmp_path / f"case{name}", read_image(series))
+        export_dicom(case.path, tmp_path / f"out{name}")
+        assert pydicom.dcmread(tmp_path / f"out{name}/images/0001.dcm").BurnedInAnnotation == says
