@@ -7,6 +7,7 @@ import pytest
 
 from aneuflow.cli.grade import read_answers
 from aneuflow.errors import InputError
+from tests.cli.run import run
 
 
 def test_answers_from_toml_json_and_fhir(tmp_path: Path) -> None:
@@ -34,3 +35,15 @@ def test_a_file_that_is_none_is_refused_in_a_sentence(tmp_path: Path, name: str,
         read_answers(tmp_path / name)
     with pytest.raises(InputError, match="No such file"):
         read_answers(tmp_path / "missing.json")
+
+
+def test_an_impossible_answer_is_refused_by_name_and_value(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "case.json").write_text(json.dumps({"input": {"kind": "surface", "sha256": "x"}, "settings": {}}), "utf-8")
+    (tmp_path / "patient.toml").write_text("age_years = 2039\n", "utf-8")
+    code, _, err = run(capsys, "grade", str(tmp_path), "--clinical", str(tmp_path / "patient.toml"))
+    assert code == 2 and "clinical.age_years is 2039" in err
+    (tmp_path / "rules.toml").write_text('name = "x"\nmoderate = 5\nhigh = 2\nvery_high = 9\nrule = []\n', "utf-8")
+    code, _, err = run(capsys, "grade", str(tmp_path), "--rules", str(tmp_path / "rules.toml"))
+    assert code == 2 and "grade.rules" in err
+    code, _, err = run(capsys, "grade", str(tmp_path), "--site", "aorta")
+    assert code == 2 and "clinical.site is 'aorta'" in err

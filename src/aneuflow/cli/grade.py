@@ -98,6 +98,8 @@ def _print_risk(case: Path) -> None:
         typer.echo(
             f"  {row['kind']:<28} {row['place']:<14} {row['area']:>6} mm2  {row['shear']} Pa  kept in {row['stability']}"
         )
+    if values["sites"]:
+        typer.echo(f"  {values['sites']}")
     for row in values["scores"]:
         said = "; ".join(row["outcomes"] or row["points"]) if not row["refused"] else row["refused"]
         typer.echo(f"  {row['name']:<28} {said}")

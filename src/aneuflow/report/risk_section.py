@@ -42,6 +42,7 @@ def risk_values(risk: Risk | None, language: Language) -> dict[str, Any] | None:
         "not_looked_for": _listed(
             [quantity_name(language, quantity(kind)) for kind in risk.not_looked_for] if risk.flow_used else [], language
         ),
+        "sites": _possible_sites(risk, language),
         "scores": [_score_row(result, language) for result in risk.scores],
         "left_out": [
             text(language, "risk.left_out", name=entry["name"], reason=entry[f"reason_{language}"])
@@ -69,6 +70,12 @@ def _word(language: Language, name: str) -> str:
 
 def _listed(names: Sequence[str], language: Language) -> str:
     return ("、" if language == "zh" else ", ").join(names)
+
+
+def _possible_sites(risk: Risk, language: Language) -> str:
+    if "site" in risk.answers or not risk.proposed_sites:
+        return ""
+    return text(language, "risk.sites", sites=_listed([_word(language, site) for site in risk.proposed_sites], language))
 
 
 def _region_row(region: WallRegion, language: Language) -> dict[str, str]:
