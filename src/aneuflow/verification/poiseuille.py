@@ -17,8 +17,10 @@ OBLIQUE = (1, 2, 3)
 DIAMETERS = 4.0
 CELLS_ACROSS = 20
 GRIDS = (12, 16, 24)
+ORDER_MACH = 0.1  # on the coarsest
 SLOW, FAST = 100.0, 500.0
-_PART = (0.4, 0.8)  # of the length
+FORGETFUL = 30.0  # the flow has forgotten the inlet within half the tube: what is left is walls, collision and the reading
+_PART = (0.6, 0.85)  # of the length
 
 
 def developed_flow(means: Means, direction: tuple[int, int, int], cells_across: int, reynolds: float, max_mach: float) -> Found:
@@ -77,8 +79,8 @@ def observed_order(cells_across: list[float], errors: list[float]) -> float:
 
 
 def _series(found: Mapping[str, Found], key: str) -> tuple[list[float], list[float]]:
-    grids = [n for n in GRIDS if f"order-123-re{SLOW:g}-{n}" in found]
-    return [float(n) for n in grids], [abs(found[f"order-123-re{SLOW:g}-{n}"].numbers[key]) for n in grids]
+    grids = [n for n in GRIDS if f"order-123-re{FORGETFUL:g}-{n}" in found]
+    return [float(n) for n in grids], [abs(found[f"order-123-re{FORGETFUL:g}-{n}"].numbers[key]) for n in grids]
 
 
 _CONVERGING = {"velocity L2": "velocity_l2_percent", "mean wall shear": "shear_percent", "scatter": "shear_scatter_percent"}
@@ -118,7 +120,7 @@ def _plot_directions(found: Mapping[str, Found]) -> tuple[Plot, ...]:
 def cases() -> tuple[Case, ...]:
     slow = tuple(_trial("tube", direction, CELLS_ACROSS, SLOW) for direction in DIRECTIONS)
     fast = tuple(_trial("tube", direction, CELLS_ACROSS, FAST) for direction in DIRECTIONS)
-    order = tuple(_trial("order", OBLIQUE, cells, SLOW, 0.15 * GRIDS[0] / cells) for cells in GRIDS)
+    order = tuple(_trial("order", OBLIQUE, cells, FORGETFUL, ORDER_MACH * GRIDS[0] / cells) for cells in GRIDS)
     return (
         Case(
             "poiseuille",
@@ -142,6 +144,6 @@ def cases() -> tuple[Case, ...]:
             order,
             _judge_order,
             _plot_order,
-            note=f"Reynolds number {SLOW:g}; the Mach number falls with the spacing, so that the relaxation time stays.",
+            note=f"Reynolds number {FORGETFUL:g}, low enough to forget the inlet; the relaxation time stays from grid to grid.",
         ),
     )
