@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,6 +100,9 @@ class Dimse:
                 f"Archive {self._title} at {self._host}:{self._port} {why}; check titles, host and port, "
                 f"and that it knows the title {self._own_title}."
             )
+        # Command and data go as two writes: with Nagle's algorithm each image waits 40 ms for an acknowledgment.
+        stream: Any = association.dul.socket
+        stream.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             yield association
         finally:
