@@ -53,6 +53,15 @@ def test_a_finished_trial_is_not_run_again_until_code_or_settings_change(tmp_pat
     assert judged[0].found["one"] == work(Means(tmp_path, 1, None, no_progress))
 
 
+def test_pages_can_be_written_without_a_run(tmp_path: Path) -> None:
+    kept, other = Counter(0.5), Counter(0.7)
+    verify([case(Trial("one", {}, kept))], wanted(tmp_path), lambda name: no_progress)
+    both = case(Trial("one", {}, kept), Trial("two", {}, other))
+    judged = verify([both], wanted(tmp_path, run=False), lambda name: no_progress)[0]
+    assert (kept.runs, other.runs) == (1, 0)
+    assert judged.rows[0].value == 0.5 and judged.not_run == {"two": "not run yet"}
+
+
 def test_a_broken_record_is_run_again(tmp_path: Path) -> None:
     work, request = Counter(0.5), wanted(tmp_path)
     trial = Trial("one", {}, work)

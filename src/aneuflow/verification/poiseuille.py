@@ -113,7 +113,7 @@ def _plot_directions(found: Mapping[str, Found]) -> tuple[Plot, ...]:
     keys = {"velocity L2": "velocity_l2_percent", "mean wall shear": "shear_percent", "scatter": "shear_scatter_percent"}
     places = [float(k) for k in range(len(names))]
     curves = {what: (places, [found[name].numbers[key] for name in names]) for what, key in keys.items()}
-    label = "; ".join(f"{k} {name}" for k, name in enumerate(names))
+    label = "direction: " + ", ".join(f"{k} = {name.split('-')[1]}" for k, name in enumerate(names))
     return (Plot("Error by direction of the tube", label, "error, %", curves, tuple(keys)),) if names else ()
 
 

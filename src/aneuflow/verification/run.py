@@ -52,6 +52,7 @@ class Wanted:
     quick: bool = False
     only: tuple[str, ...] = ()
     keep_older: bool = False
+    run: bool = True
     code: str = field(default_factory=lambda: code_fingerprint())
 
 
@@ -79,6 +80,8 @@ def _judged(case: Case, wanted: Wanted, started: Callable[[str], Progress]) -> J
             not_run[trial.name] = "not part of --quick"
         elif kept is not None:
             records[trial.name] = kept
+        elif not wanted.run:
+            not_run[trial.name] = "not run yet"
         elif missing:
             not_run[trial.name] = f"{missing[0]} is not under {wanted.data}"
         else:
