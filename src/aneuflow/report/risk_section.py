@@ -219,7 +219,7 @@ def _evidence_row(line: Evidence, language: Language) -> tuple[str, str, str]:
 def _plain_words(risk: Risk, grade: Grade, language: Language) -> str:
     """The paragraph for a reader who is no specialist: what was found, how sure, what is not known, what scores are for."""
     sentences = [_plain_regions(risk, language)]
-    if risk.resemblance is not None:
+    if risk.resemblance is not None and not risk.resemblance.outside:
         chance = risk.resemblance.probability
         shown = _from_to(format_number(chance.low, 0), format_number(chance.high or 100.0, 0), language)
         sentences.append(text(language, "risk.plain_alike", span=shown))
