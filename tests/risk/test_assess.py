@@ -61,6 +61,12 @@ def test_without_flow_the_grade_is_wider_and_says_so(content: ReportContent) -> 
     assert not without.flow_used and without.regions == () and "grade_without_flow" in [note.code for note in without.notes]
 
 
+def test_a_population_without_scores_is_not_taken_for_low_risk(content: ReportContent) -> None:
+    europe, china = (assess(content, **{**ANSWERS, "population": name}).grade for name in ("europe", "china"))
+    assert europe is not None and china is not None and europe.points.high is not None and china.points.high is not None
+    assert china.points.high == europe.points.high + 3 and china.points.low == europe.points.low
+
+
 def test_steady_flow_leaves_out_what_needs_a_cycle(content: ReportContent) -> None:
     risk = assess(content, steady=True, **ANSWERS)
     assert set(risk.not_looked_for) == {"low_oscillating_region", "high_residence_region"}

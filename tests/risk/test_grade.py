@@ -39,6 +39,13 @@ def test_what_is_missing_widens_and_what_does_not_apply_does_not() -> None:
     assert (span.value, span.low, span.high) == (None, 0, 3 + 1)
 
 
+def test_a_score_that_does_not_apply_is_unknown_unless_another_of_its_group_is_given() -> None:
+    neither = total_points(evidence_of(RULES, {"risk_a": None, "risk_b": None}))
+    assert (neither.low, neither.high) == (0, 3)
+    one = total_points(evidence_of(RULES, {"risk_a": known("risk_a", 3.5), "risk_b": None}))
+    assert (one.value, one.low, one.high) == (2, 2, 2)
+
+
 def test_an_open_span_counts_up_to_the_maximum() -> None:
     span = total_points(evidence_of(RULES, {"risk_b": Span("risk_b", None, 2.0, None)}))
     assert (span.low, span.high) == (1, 3)
