@@ -1,5 +1,4 @@
-"""Writes the pages of docs/ that are made: quantities.md from the registry, settings.md from the settings models, accuracy.md from
-the last `aneuflow verify` (accuracy.json)."""
+"""Writes the pages of docs/ that are made from code: of the registry, the settings models and the last `aneuflow verify`."""
 
 from __future__ import annotations
 

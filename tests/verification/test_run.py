@@ -50,6 +50,7 @@ def test_a_finished_trial_is_not_run_again_until_code_or_settings_change(tmp_pat
     kept = Wanted(tmp_path, tmp_path, 1, code="newer", keep_older=True)
     judged = verify([case(Trial("one", {"h": 2}, work))], kept, lambda name: no_progress)
     assert [*runs, work.runs] == [1, 1, 2, 3, 3]
+    assert "Measured with older code: one." in markdown(results(judged, "newer", 1))
     assert judged[0].found["one"] == work(Means(tmp_path, 1, None, no_progress))
 
 

@@ -33,7 +33,7 @@ def results(judged: Sequence[Judged], code: str, threads: int) -> dict[str, Any]
         "version": __version__,
         "code": code,
         "machine": machine(threads),
-        "cases": [_case(one) for one in judged],
+        "cases": [_case(one, code) for one in judged],
     }
 
 
@@ -56,7 +56,7 @@ def _processor() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
-def _case(one: Judged) -> dict[str, Any]:
+def _case(one: Judged, code: str) -> dict[str, Any]:
     return {
         "name": one.case.name,
         "title": one.case.title,
@@ -68,11 +68,13 @@ def _case(one: Judged) -> dict[str, Any]:
                 "numbers": dict(record.found.numbers),
                 "wall_seconds": round(record.wall_seconds, 1),
                 "cpu_seconds": round(record.cpu_seconds, 1),
+                "code": record.code,
             }
             for name, record in one.records.items()
         ],
         "not_run": dict(one.not_run),
         "failed": dict(one.failed),
+        "older": [name for name, record in one.records.items() if record.code != code],
     }
 
 
@@ -130,7 +132,8 @@ def _effort(case: Mapping[str, Any]) -> str:
     cpu, wall = (sum(trial[key] for trial in case["trials"]) for key in ("cpu_seconds", "wall_seconds"))
     spread = f"{min(cells):,.0f} to {max(cells):,.0f}" if min(cells) < max(cells) else f"{max(cells):,.0f}"
     runs = f"{len(case['trials'])} run{'s' if len(case['trials']) > 1 else ''}"
-    return f"{runs}, {spread} cells, {cpu:.0f} CPU seconds, {wall:.0f} seconds by the clock."
+    older = f" Measured with older code: {', '.join(case['older'])}." if case["older"] else ""
+    return f"{runs}, {spread} cells, {cpu:.0f} CPU seconds, {wall:.0f} seconds by the clock.{older}"
 
 
 def _missing(case: Mapping[str, Any]) -> list[str]:

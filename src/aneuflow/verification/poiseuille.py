@@ -53,7 +53,7 @@ def _worst(found: Mapping[str, Found], key: str) -> float | None:
 
 
 def _rows(found: Mapping[str, Found], velocity: Gate, mean: Gate, scatter: Gate) -> tuple[Row, ...]:
-    of = f"worst of {len(found)} directions"
+    of = f"worst of {len(found)} direction{'s' if len(found) > 1 else ''}"
     return (
         Row(f"velocity L2, {of}", "%", velocity, _worst(found, "velocity_l2_percent")),
         Row(f"mean wall shear, {of}", "%", mean, _worst(found, "shear_percent")),
