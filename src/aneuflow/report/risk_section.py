@@ -240,7 +240,11 @@ def _plain_words(risk: Risk, grade: Grade, language: Language) -> str:
     missing = text(language, "risk.plain_nothing_missing")
     if asked:
         missing = text(language, "risk.plain_missing", names=_listed([_word(language, name) for name in asked], language))
-    sentences.append(text(language, "risk.plain_unsure", span=_grades(grade.low, grade.high, language), missing=missing))
+    if grade.grade is None:
+        sentences.append(text(language, "risk.plain_in_the_way", missing=missing))
+    else:
+        span = _grades(grade.low, grade.high, language)
+        sentences.append(text(language, "risk.plain_unsure", span=span, missing=missing))
     sentences.append(text(language, "risk.plain_purpose"))
     return ("" if language == "zh" else " ").join(sentences)
 
