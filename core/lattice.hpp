@@ -62,7 +62,8 @@ struct WallLinks {
 
 struct Inlet {
     std::vector<std::int32_t> back;
-    std::vector<float> gain;  // (rows, links): what is added to the population that comes back, over one period
+    float normal[3] = {0, 0, 0};  // outward
+    std::vector<float> gain;      // (rows, links): what is added to the population that comes back, over one period
     int rows = 1;
 };
 
@@ -126,7 +127,8 @@ class Lattice {
     void pass(bool swapped, double amplitude, double phase);
     double pass_outlet(Outlet& outlet, bool swapped);
     void follow_loads();
-    double pass_inlet(const Inlet& inlet, double amplitude, double phase);
+    double pass_inlet(const Inlet& inlet, double amplitude, double phase, bool swapped);
+    void let_out(const Inlet& inlet, double flow, bool swapped);
     void pass_walls(bool swapped);
     int neighbor(int direction, int cell) const;
 
