@@ -9,8 +9,6 @@
 namespace aneuflow {
 namespace {
 
-constexpr float kHalfWay = 0.75f;
-
 Step best_step() {
 #ifdef ANEUFLOW_HAS_WIDE
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
@@ -82,7 +80,13 @@ void Lattice::add_inlet(int links, const std::int32_t* cell, const std::int32_t*
     Inlet inlet;
     inlet.rows = rows;
     inlet.gain.assign(gain, gain + static_cast<std::size_t>(rows) * links);
-    for (int k = 0; k < links; ++k) inlet.back.push_back(opposite(direction[k]) * cells_.stride + cell[k]);
+    float length = 0.0f;
+    for (int k = 0; k < links; ++k) {
+        inlet.back.push_back(opposite(direction[k]) * cells_.stride + cell[k]);
+        for (int a = 0; a < 3; ++a) inlet.normal[a] += weight(direction[k]) * kVelocity[direction[k]][a];
+    }
+    for (const float part : inlet.normal) length += part * part;
+    for (float& part : inlet.normal) part /= std::sqrt(length);
     inlets_.push_back(inlet);
     inlet_flow.push_back(0.0);
     inlet_sum_.push_back(0.0);
@@ -106,42 +110,68 @@ void Lattice::add_outlet(int links, const std::int32_t* cell, const std::int32_t
 void Lattice::add_load(const Load& load) { loads.push_back(load); }
 
 double Lattice::pass_inlet(const Inlet& inlet, double amplitude, double phase) {
-    float* f = cells_.f;
     const std::size_t links = inlet.back.size();
     const double at = (phase - std::floor(phase)) * inlet.rows;
     const int row = std::min(static_cast<int>(at), inlet.rows - 1);
     const float* first = inlet.gain.data() + row * links;
     const float* second = inlet.gain.data() + ((row + 1) % inlet.rows) * links;
     const float part = static_cast<float>(at - row), scale = static_cast<float>(amplitude);
+    const auto added = [&](std::size_t k) { return scale * (first[k] + part * (second[k] - first[k])); };
     double flow = 0.0;
-    for (std::size_t k = 0; k < links; ++k) {
-        const float added = scale * (first[k] + part * (second[k] - first[k]));
-        f[inlet.back[k]] += added;
-        flow += added;
+    for (std::size_t k = 0; k < links; ++k) flow += added(k);
+    if (flow < 0.0) {
+        let_out(inlet, flow);
+        return flow;
     }
+    for (std::size_t k = 0; k < links; ++k) cells_.f[inlet.back[k]] += added(k);
     return flow;
 }
 
-// What comes back from an outlet holds its pressure nearly half-way along the link (anti-bounce-back, Ginzburg et al.
-// 2008): with what left it makes the even part of the equilibrium at that pressure and the cell's own velocity, but for
-// kHalfWay, without which jets that leave a vessel are unstable. The equilibrium alone would leave a pressure of some
-// percent of rho u^2 behind a cap oblique to the lattice, a tenth behind a vessel's. Backflow control: where blood
-// comes in, it is the equilibrium without the normal part of the velocity, which leaves fluid to be drawn in from rest.
+// The momentum of cell x at its last collision, less what of it goes against `normal`; gives its part along the normal.
+float Lattice::outward_momentum(int x, const float* normal, float (&j)[3]) const {
+    for (int a = 0; a < 3; ++a) j[a] = momentum_[a * static_cast<std::size_t>(cells_.stride) + x];
+    const float outward = j[0] * normal[0] + j[1] * normal[1] + j[2] * normal[2];
+    for (int a = 0; a < 3; ++a) j[a] -= std::min(outward, 0.0f) * normal[a];
+    return outward;
+}
+
+// Blood that leaves through an inlet: held to a profile there, it would make the first cells run away. What comes back
+// is the equilibrium at the cell's own density and velocity, and what that lacks of the wanted flow is spread by
+// weight.
+void Lattice::let_out(const Inlet& inlet, double flow) {
+    double missing = flow, weights = 0.0;
+    for (const std::int32_t slot : inlet.back) {
+        const int back = slot / cells_.stride;
+        float j[3];
+        outward_momentum(slot % cells_.stride, inlet.normal, j);
+        const float value = equilibrium(back, 0.0f, j[0], j[1], j[2]);
+        missing -= value - cells_.f[slot];
+        weights += weight(back);
+        cells_.f[slot] = value;
+    }
+    const float lacking = static_cast<float>(missing / weights);
+    for (const std::int32_t slot : inlet.back) cells_.f[slot] += lacking * weight(slot / cells_.stride);
+}
+
+// What comes back from an outlet holds its pressure half-way along the link (anti-bounce-back, Ginzburg et al. 2008):
+// with what left it makes the even part of the equilibrium at that pressure and the cell's own velocity. The
+// equilibrium alone would leave a pressure of some percent of rho u^2 behind a cap oblique to the lattice, a tenth
+// behind a vessel's. Backflow control: where blood comes in, it is the equilibrium without the normal part of the
+// velocity, which leaves fluid to be drawn in from rest.
+// Held whole, it lets single cells run away where a jet leaves a vessel; this part of it does not.
+constexpr float kEven = 0.8f;
+
 double Lattice::pass_outlet(const Outlet& outlet) {
-    const std::size_t stride = cells_.stride, links = outlet.cell.size();
     const float density = outlet.density + outlet.offset;
-    const float* n = outlet.normal;
     double flow = 0.0;
-    for (std::size_t k = 0; k < links; ++k) {
+    for (std::size_t k = 0; k < outlet.cell.size(); ++k) {
         const int x = outlet.cell[k], i = outlet.direction[k], back = opposite(i);
         float j[3];
-        for (int a = 0; a < 3; ++a) j[a] = momentum_[a * stride + x];
-        const float outward = j[0] * n[0] + j[1] * n[1] + j[2] * n[2];
-        for (int a = 0; a < 3; ++a) j[a] -= std::min(outward, 0.0f) * n[a];
-        float& slot = cells_.f[back * stride + x];
+        const float outward = outward_momentum(x, outlet.normal, j);
+        float& slot = cells_.f[back * static_cast<std::size_t>(cells_.stride) + x];
         float value = equilibrium(back, density, j[0], j[1], j[2]);
         // The slot still holds what left along i.
-        if (outward > 0.0f) value += kHalfWay * (equilibrium(i, density, j[0], j[1], j[2]) - slot);
+        if (outward > 0.0f) value += kEven * (equilibrium(i, density, j[0], j[1], j[2]) - slot);
         flow += slot - value;
         slot = value;
     }

@@ -62,7 +62,8 @@ Step step_wide();
 
 struct Inlet {
     std::vector<std::int32_t> back;
-    std::vector<float> gain;  // (rows, links): what is added to the population that comes back, over one period
+    float normal[3] = {0, 0, 0};  // outward
+    std::vector<float> gain;      // (rows, links): what is added to the population that comes back, over one period
     int rows = 1;
 };
 
@@ -128,6 +129,8 @@ class Lattice {
     double pass_outlet(const Outlet& outlet);
     void follow_loads();
     double pass_inlet(const Inlet& inlet, double amplitude, double phase);
+    void let_out(const Inlet& inlet, double flow);
+    float outward_momentum(int x, const float* normal, float (&j)[3]) const;
     int neighbor(int direction, int cell) const;
 
     Cells cells_;

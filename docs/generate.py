@@ -1,13 +1,16 @@
-"""Writes the pages of docs/ that are made from code: quantities.md from the registry, settings.md from the settings models."""
+"""Writes the pages of docs/ that are made from code: of the registry, the settings models and the last `aneuflow verify`."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from aneuflow.pipeline.settings import Settings
 from aneuflow.quantities import registry
+from aneuflow.report.dicom.codes import quantity_code
+from aneuflow.verification.page import markdown
 
 DOCS = Path(__file__).parent
 
@@ -30,11 +33,12 @@ def quantities_page() -> str:
             entry.formula,
             entry.source,
             entry.definition_id,
+            " ".join(quantity_code(entry)[:2]),
         )
         groups.setdefault(entry.group, []).append("| " + " | ".join(map(_cell, cells)) + " |")
     for group, rows in groups.items():
-        head = "| id | symbol | name | unit | definition | formula | source | definition id |"
-        lines += ["", f"## {group}", "", head, "|---" * 8 + "|", *rows]
+        head = "| id | symbol | name | unit | definition | formula | source | definition id | DICOM code |"
+        lines += ["", f"## {group}", "", head, "|---" * 9 + "|", *rows]
     return "\n".join(lines) + "\n"
 
 
@@ -59,6 +63,14 @@ def settings_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def accuracy_page() -> str:
+    """The page of the last verification, with a way to the record that says what it is worth."""
+    page = markdown(json.loads((DOCS / "accuracy.json").read_text("utf-8")))
+    head, rest = page.split("\n\n", 1)
+    return f"{head}\n\nWhat it is worth for which use: [verification and validation](verification-and-validation.md).\n\n{rest}"
+
+
 if __name__ == "__main__":
+    (DOCS / "accuracy.md").write_text(accuracy_page(), "utf-8")
     (DOCS / "quantities.md").write_text(quantities_page(), "utf-8")
     (DOCS / "settings.md").write_text(settings_page(), "utf-8")

@@ -22,6 +22,7 @@ def generate() -> ModuleType:
 def test_generated_pages_are_current(generate: ModuleType) -> None:
     assert (ROOT / "docs/quantities.md").read_text("utf-8") == generate.quantities_page(), "run `make docs`"
     assert (ROOT / "docs/settings.md").read_text("utf-8") == generate.settings_page(), "run `make docs`"
+    assert (ROOT / "docs/accuracy.md").read_text("utf-8") == generate.accuracy_page(), "run `make docs`"
 
 
 def test_every_quantity_is_fully_defined() -> None:

@@ -16,6 +16,7 @@ ByteArray = npt.NDArray[np.uint8]
 
 WALL_PATCH = 0
 REGION_PARENT, REGION_SAC, REGION_EXTENSION = 0, 1, 2
+PA_PER_MMHG = 133.322387
 LABEL_BACKGROUND, LABEL_ARTERY, LABEL_ANEURYSM = 0, 1, 2
 
 
@@ -193,11 +194,12 @@ class Waveform:
 
 @dataclass(frozen=True)
 class InletCondition:
-    """Cycle-mean flow into the lumen through the cap."""
+    """Cycle-mean flow into the lumen through the cap; waveform None: that of the boundary conditions."""
 
     cap_id: int
     mean_flow_ml_s: float
     profile: Literal["parabolic", "womersley", "plug"]
+    waveform: Waveform | None = None
 
 
 @dataclass(frozen=True)
@@ -219,7 +221,10 @@ class OutletCondition:
 
 @dataclass(frozen=True, eq=False)
 class BoundaryConditions:
-    """What drives the flow; waveform None means steady. The notes say which of it was measured, given or assumed."""
+    """What drives the flow; waveform: that of the whole inflow, None means steady.
+
+    The notes say which of it was measured, given or assumed.
+    """
 
     inlets: tuple[InletCondition, ...]
     outlets: tuple[OutletCondition, ...]

@@ -284,6 +284,26 @@ def test_an_unbalanced_ostium_gives_no_inflow() -> None:
     assert "inflow_concentration_index" not in found
 
 
+def absolute() -> BoundaryConditions:
+    outlet = OutletCondition(2, "windkessel", pressure=0.0, resistance=1e9, compliance=1e-10, distal_resistance=6e9)
+    return replace(boundary(), outlets=(outlet,))
+
+
+def test_behind_a_windkessel_pressures_are_absolute_too() -> None:
+    base, raised = solution(), 12e3
+    history = {name: series + raised * name.startswith("pressure_") for name, series in base.history.items()}
+    fields = {**base.wall_fields, "pressure": base.wall_fields["pressure"] + np.float32(raised)}
+    high = replace(base, wall_fields=fields, history=history)
+    found = {m.id: m.value for m in hemodynamic_measures(model(), absolute(), high, ostium_flow())}
+    assert found["pressure_loss"] == pytest.approx(values()["pressure_loss"])
+    assert found["sac_pressure_mean"] == pytest.approx(55.0 - 30.0, abs=0.01)
+    assert found["sac_pressure_absolute"] == pytest.approx(12055.0 / 133.322387, rel=1e-6)
+    assert found["arterial_pressure_systolic"] == pytest.approx(12300.0 / 133.322387)
+    assert found["arterial_pressure_diastolic"] == pytest.approx(12090.0 / 133.322387)
+    assert found["arterial_pressure_mean"] == pytest.approx(12160.0 / 133.322387)
+    assert not {"arterial_pressure_mean", "sac_pressure_absolute"} & values().keys()
+
+
 def test_a_vessel_without_aneurysm_has_vessel_measures_only() -> None:
     flow = solution()
     keep = len(tube().points)
@@ -298,7 +318,8 @@ def test_every_measure_stands_in_the_registry_and_every_entry_is_reached() -> No
     base = solution()
     tawss = base.wall_fields["TAWSS"].copy()
     tawss[base.region == REGION_SAC] *= 3.0
-    found = values(wall_fields={**base.wall_fields, "TAWSS": tawss}).keys()
+    flow = replace(base, wall_fields={**base.wall_fields, "TAWSS": tawss})
+    found = {measure.id for measure in hemodynamic_measures(model(), absolute(), flow, ostium_flow())}
     ours = {id for id, entry in registry().items() if entry.group in ("boundary", "flow-sac", "flow-vessel")}
     assert found == ours
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import trimesh
 
 from aneuflow.errors import InputError
 from aneuflow.geometry.repair import refine, repair
@@ -83,3 +84,17 @@ def test_refinement_reaches_the_edge_and_keeps_the_volume() -> None:
     assert _filled_volume(fine) == pytest.approx(_filled_volume(coarse), rel=1e-3)
     assert abs(notes[0].values["loss_percent"]) < 0.1
     assert refine(fine, 0.3) == (fine, ())
+
+
+def test_a_sliver_leaves_no_gap_and_no_point_without_a_normal() -> None:
+    """A corner on another triangle's edge, with a triangle without area between them, as meshing programs export it."""
+    sphere = trimesh.creation.icosphere(subdivisions=3, radius=5.0)
+    points = np.vstack([sphere.vertices, sphere.vertices[sphere.faces[7][:2]].mean(axis=0)])
+    a, b, c = sphere.faces[7]
+    middle = len(points) - 1
+    triangles = np.vstack([np.delete(sphere.faces, 7, axis=0), [[a, middle, c], [middle, b, c], [a, b, middle]]])
+    repaired, notes = repair(Surface(points, triangles.astype(np.int32)))
+    assert notes == ()
+    assert sf.is_closed(repaired.triangles)
+    assert sf.face_areas(repaired.points, repaired.triangles).min() > 1e-3
+    assert sf.signed_volume(repaired.points, repaired.triangles) == pytest.approx(sphere.volume, rel=1e-9)

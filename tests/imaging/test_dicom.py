@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
+from pydicom.encaps import generate_frames
 from pydicom.uid import generate_uid
 
 from aneuflow.errors import InputError
 from aneuflow.imaging import read_image
+from aneuflow.imaging.codestream import stated_size
 from aneuflow.report.text import note_text
 from tests.conftest import shared_data
 from tests.imaging.dicom_series import WriteSlice, slice_pixels, slice_writer
@@ -242,3 +245,50 @@ def test_real_tilted_stack_agrees_with_simpleitk_and_its_header(tmp_path):
 def test_real_files_that_are_no_angiogram_end_in_their_sentence(name, sentence):
     with pytest.raises(InputError, match=sentence):
         read_image(shared_data(f"imaging/dicom/{name}"))
+
+
+@pytest.mark.parametrize("syntax", ["RLELossless", "JPEGLSLossless", "JPEG2000Lossless", "DeflatedExplicitVRLittleEndian"])
+def test_compressed_series_read_as_plain_ones(write_slice, syntax):
+    for k in range(8):
+        path = write_slice(f"{k}.dcm", k, (0, 0, 0.7 * k), pixels=slice_pixels(k, (64, 48)))
+        dataset = pydicom.dcmread(path)
+        if syntax.startswith("Deflated"):
+            dataset.file_meta.TransferSyntaxUID = getattr(pydicom.uid, syntax)
+        else:
+            dataset.compress(getattr(pydicom.uid, syntax), generate_instance_uid=False)
+        dataset.save_as(path)
+    true = np.stack([slice_pixels(k, (64, 48)).T for k in range(8)], axis=2).astype(np.float32) + HU
+    np.testing.assert_array_equal(read_image(path.parent).values, true)
+
+
+@pytest.mark.parametrize("syntax", ["JPEGLSLossless", "JPEG2000Lossless"])
+def test_a_codestream_larger_than_its_header_is_refused_before_it_is_decoded(write_slice, syntax):
+    """The header promises 64 x 48 pixels; the compressed image states 60000 x 60000, which would fill the memory."""
+    for k in range(8):
+        path = write_slice(f"{k}.dcm", k, (0, 0, 0.7 * k), pixels=slice_pixels(k, (64, 48)))
+        dataset = pydicom.dcmread(path)
+        dataset.compress(getattr(pydicom.uid, syntax), generate_instance_uid=False)
+        size = struct.pack(">II", 48, 64) if syntax == "JPEG2000Lossless" else struct.pack(">HH", 64, 48)
+        huge = struct.pack(">II", 60000, 60000) if syntax == "JPEG2000Lossless" else struct.pack(">HH", 60000, 60000)
+        assert size in dataset.PixelData
+        dataset.PixelData = dataset.PixelData.replace(size, huge, 1)
+        dataset.save_as(path)
+    with pytest.raises(InputError, match="damaged, cut off"):
+        read_image(path.parent)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("XA1_J2KR.dcm", (1024, 1024)), ("XA1_JPLL.dcm", (1024, 1024)), ("xa_cine_96frames_jpeg_0002.dcm", (512, 512))],
+)
+def test_stated_size_of_real_codestreams(name, size):
+    dataset = pydicom.dcmread(shared_data(f"imaging/dicom/{name}"))
+    count = int(dataset.get("NumberOfFrames") or 1)
+    assert {stated_size(frame) for frame in generate_frames(dataset.PixelData, number_of_frames=count)} == {size}
+
+
+def test_slices_that_wander_off_the_stack_are_refused(write_slice):
+    for k in range(8):
+        path = write_slice(f"{k}.dcm", k, (0.3 * (k == 4), 0, 0.7 * k))
+    with pytest.raises(InputError, match=r"slices that lie up to 0\.3 mm off a straight stack"):
+        read_image(path.parent)

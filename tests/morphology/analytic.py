@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from aneuflow.numerics import surface as sf
 from aneuflow.types import Cap, PatchedSurface, Surface
 
 LENGTH = 9.0
+Noise = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -74,23 +76,46 @@ def newton(places: np.ndarray, functions: list, steps: int = 6) -> np.ndarray:
     return places
 
 
-def tessellated(shape: Shape, edge: float, turned: bool = False) -> tuple[PatchedSurface, tuple[Cap, ...], np.ndarray]:
-    """The lumen with edges of about `edge` mm, points on the exact surfaces, edges along the crease; caps; region (n,)."""
-    rotation = Rotation.from_euler("xyz", [25, -35, 50], degrees=True).as_matrix() if turned else np.eye(3)
+def contoured(shape: Shape, edge: float, turn: np.ndarray, noise: Noise | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Marching cubes of the lumen (plus noise, mm) on a grid of `edge` mm turned against it: points in its frame, triangles."""
     ends = LENGTH * shape.directions
     high = np.maximum(np.maximum(ends.max(axis=0), 0) + max(shape.radii) + 0.6, _bound(shape, 1))
     low = np.minimum(np.minimum(ends.min(axis=0), 0) - max(shape.radii) - 0.6, _bound(shape, -1))
-    # The grid is turned against the shape, so that no face of it is along an axis.
-    corners = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T @ rotation.T
+    corners = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T @ turn.T
     axes = [np.arange(a - edge, b + 2 * edge, edge) for a, b in zip(corners.min(axis=0), corners.max(axis=0), strict=True)]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-    places = grid.reshape(-1, 3) @ rotation
+    places = grid.reshape(-1, 3) @ turn
     flat = np.max([places @ d - LENGTH for d in shape.directions], axis=0)
-    value = np.maximum(np.minimum(shape.artery(places), shape.sac(places)), flat)
+    lumen = np.minimum(shape.artery(places), shape.sac(places))
+    value = np.maximum(lumen if noise is None else lumen + noise(places), flat)
     points, triangles, _, _ = marching_cubes(value.reshape(grid.shape[:3]), 0.0, spacing=(edge,) * 3)
-    points = (points.astype(float) + [axis[0] for axis in axes]) @ rotation
+    points = (points.astype(float) + [axis[0] for axis in axes]) @ turn
     if sf.signed_volume(points, triangles) < 0:
         triangles = triangles[:, ::-1]
+    return points, triangles.astype(np.int32)
+
+
+def noisy(shape: Shape, edge: float, sd: float, seed: int) -> tuple[PatchedSurface, tuple[Cap, ...]]:
+    """The lumen as an uncertain segmentation gives it: half of the variance everywhere alike, half over 1.5 mm, turned."""
+    random = np.random.default_rng(seed)
+    waves, phase = random.normal(size=(3, 200)) / 1.5, random.uniform(0, 2 * np.pi, 200)
+    common = random.normal()
+
+    def noise(places: np.ndarray) -> np.ndarray:
+        return sd * np.sqrt(0.5) * (common + np.sqrt(2 / 200) * np.cos(places @ waves + phase).sum(axis=1))
+
+    points, triangles = contoured(shape, edge, Rotation.random(random_state=seed).as_matrix(), noise)
+    label = sf.face_components(triangles)
+    points, triangles, _ = sf.compact(points, triangles[label == np.bincount(label).argmax()])
+    patch, caps = _ends(shape, points, triangles, edge, np.eye(3))
+    return PatchedSurface(Surface(points, triangles), patch, np.zeros(len(points), dtype=np.uint8)), caps
+
+
+def tessellated(shape: Shape, edge: float, turned: bool = False) -> tuple[PatchedSurface, tuple[Cap, ...], np.ndarray]:
+    """The lumen with edges of about `edge` mm, points on the exact surfaces, edges along the crease; caps; region (n,)."""
+    # The grid is turned against the shape, so that no face of it is along an axis.
+    rotation = Rotation.from_euler("xyz", [25, -35, 50], degrees=True).as_matrix() if turned else np.eye(3)
+    points, triangles = contoured(shape, edge, rotation)
     split = sf.split_by_field(points, triangles, shape.sac(points) - shape.artery(points), snap=0.35)
     points = split.points.copy()
     rim = np.intersect1d(split.triangles[split.below], split.triangles[~split.below])
@@ -102,14 +127,21 @@ def tessellated(shape: Shape, edge: float, turned: bool = False) -> tuple[Patche
     points[rim] = newton(points[rim], [shape.sac, shape.artery])
     region = np.zeros(len(points), dtype=np.uint8)
     region[np.unique(split.triangles[split.below])] = 1
-    middles, normals = points[split.triangles].mean(axis=1), sf.face_normals(points, split.triangles)
-    patch, caps = np.zeros(len(split.triangles), dtype=np.int32), []
+    patch, caps = _ends(shape, points, split.triangles, edge, rotation)
+    surface = Surface(points @ rotation.T, split.triangles)
+    return PatchedSurface(surface, patch, region), caps, region
+
+
+def _ends(
+    shape: Shape, points: np.ndarray, triangles: np.ndarray, edge: float, rotation: np.ndarray
+) -> tuple[np.ndarray, tuple[Cap, ...]]:
+    middles, normals = points[triangles].mean(axis=1), sf.face_normals(points, triangles)
+    patch, caps = np.zeros(len(triangles), dtype=np.int32), []
     for k, (direction, radius) in enumerate(zip(shape.directions, shape.radii, strict=True), start=1):
         patch[(middles @ direction > LENGTH - 0.6 * edge) & (normals @ direction > 0.8)] = k
         role = "inlet" if k == 1 else "outlet"
         caps.append(Cap(k, role, rotation @ (LENGTH * direction), rotation @ direction, np.pi * radius**2, radius))
-    surface = Surface(points @ rotation.T, split.triangles)
-    return PatchedSurface(surface, patch, region), tuple(caps), region
+    return patch, tuple(caps)
 
 
 def _bound(shape: Shape, side: int) -> np.ndarray:

@@ -4,6 +4,7 @@ import csv
 import gzip
 import math
 
+import numpy as np
 import pytest
 
 from aneuflow.morphology import shape
@@ -36,16 +37,18 @@ def test_ratios() -> None:
 def test_published_table_is_reproduced_from_its_own_columns() -> None:
     """Aneumo's indices follow the same formulas; its bottleneck factor has the maximum diameter in place of the width."""
     with gzip.open(shared_data("aneumo/MPs.csv.gz"), "rt") as table:
-        rows = [
-            {key: float(value) for key, value in row.items()} for row, _ in zip(csv.DictReader(table), range(20), strict=False)
-        ]
-    assert len(rows) == 20
-    for row in rows:
-        ours = {
-            "AR": shape.aspect_ratio(row["H"], row["NW"]),
-            "BF": shape.bottleneck_factor(row["Dmax"], row["NW"]),
-            "NSI": shape.nonsphericity_index(row["Volume"], row["Surface_Area"]),
-            "EI": shape.ellipticity_index(row["Hull_Volume"], row["Hull_Area"]),
-            "UI": shape.undulation_index(row["Volume"], row["Hull_Volume"]),
-        }
-        assert ours == pytest.approx({key: row[key] for key in ours}, abs=1e-6), row["case_id"]
+        rows = list(csv.DictReader(table))
+    assert len(rows) == 10_652
+    columns = {name: np.array([float(row[name]) for row in rows]) for name in rows[0] if name != "case_id"}
+    pairs = {
+        "AR": (shape.aspect_ratio, "H", "NW"),
+        "BF": (shape.bottleneck_factor, "Dmax", "NW"),
+        "NSI": (shape.nonsphericity_index, "Volume", "Surface_Area"),
+        "EI": (shape.ellipticity_index, "Hull_Volume", "Hull_Area"),
+        "UI": (shape.undulation_index, "Volume", "Hull_Volume"),
+    }
+    # Eight sacs of the table are larger than their own hulls, which no sac can be: theirs is below zero there, ours zero.
+    columns["UI"] = np.maximum(columns["UI"], 0.0)
+    for name, (formula, first, second) in pairs.items():
+        ours = [formula(a, b) for a, b in zip(columns[first], columns[second], strict=True)]
+        assert np.abs(ours - columns[name]).max() < 1e-6, name

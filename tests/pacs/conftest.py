@@ -54,6 +54,7 @@ def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
         "AuthenticationEnabled": True,
         "RegisteredUsers": {USER: PASSWORD},
         "DicomAlwaysAllowStore": True,
+        "SyncStorageArea": False,
         "DicomModalities": {
             "aneuflow": {
                 "AET": "ANEUFLOW", "Host": "127.0.0.1", "Port": receive, "AllowEcho": True, "AllowFind": True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,22 @@ def test_wrong_addresses(address, sentence):
     assert "secret" not in str(caught.value)
 
 
+def test_wrong_title_and_unknown_host():
+    with pytest.raises(InputError, match="no DIMSE title"):
+        archive_at("ORTHANC@127.0.0.1:1", title="MUCH TOO LONG FOR A TITLE")
+    with pytest.raises(ResourceError, match="cannot be reached"):
+        search(archive_at("ORTHANC@no-such-host.invalid:104"), Query(patient_id="1"))
+
+
+@pytest.mark.parametrize(("module", "address"), [("pynetdicom", "A@host:104"), ("dicomweb_client.api", "https://host/dicom")])
+def test_without_the_extra_the_sentence_says_what_to_install(module, address, monkeypatch):
+    for name in ("aneuflow.pacs.dimse", "aneuflow.pacs.dicomweb"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ResourceError, match=r'pip install "aneuflow\[dicom\]"'):
+        archive_at(address)
+
+
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [
@@ -153,6 +170,9 @@ def test_only_dicom_files_are_sent(tmp_path):
     with pytest.raises(InputError, match="no files to send"):
         store(archive, [tmp_path], no_progress)
     (tmp_path / "letter.txt").write_text("Dear colleague")
+    with pytest.raises(InputError, match=r"letter\.txt is no DICOM file"):
+        store(archive, [tmp_path], no_progress)
+    (tmp_path / "letter.txt").write_bytes(bytes(128) + b"DICM" + b"not at all")
     with pytest.raises(InputError, match=r"letter\.txt is no DICOM file"):
         store(archive, [tmp_path], no_progress)
 

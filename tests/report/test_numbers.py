@@ -43,5 +43,12 @@ def test_without_an_interval_three_digits_are_kept(value: float, shown: str) -> 
     assert format_interval(Measure("height", value)) == ""
 
 
+def test_counts_are_whole_and_no_interval_is_taken_for_more_than_four_digits() -> None:
+    none, some = Measure("bleb_count", 0.0, 0.0, 0.0), Measure("bleb_count", 1.0, 0.0, 2.0)
+    assert [(format_value(count), format_interval(count)) for count in (none, some)] == [("0", "0–0"), ("1", "0–2")]
+    angle = Measure("inflow_angle", 119.8734, 119.8401, 119.9012)
+    assert (format_value(angle), format_interval(angle)) == ("119.9", "119.8–119.9")
+
+
 def test_units_have_high_powers_and_ratios_have_none() -> None:
     assert [format_unit(unit) for unit in ("mm2", "mm3", "J/m3", "1", "")] == ["mm²", "mm³", "J/m³", "", ""]

@@ -136,6 +136,12 @@ def test_a_steady_report_speaks_of_no_cycle(with_sac: bool, language: Language, 
     assert cycle not in numerics
 
 
+def test_options_in_notes_are_not_broken_over_lines() -> None:
+    note = Note("flow_coarse", {"cells": 4.0})
+    page = render_page(sample_content(with_image=False), {}, (note,), "en", True)
+    assert '<span class="option">--resolution</span> helps' in page
+
+
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (Debian package poppler-utils) is not installed")
 def test_the_pdf_has_the_same_numbers(content: ReportContent, report: Report, tmp_path: Path) -> None:
     assert report.pdf is not None

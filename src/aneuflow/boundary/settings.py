@@ -20,6 +20,17 @@ def _none_if_auto(value: Any) -> Any:
     return None if value == "auto" else value
 
 
+class OutletLoad(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+    """The vessels beyond one outlet: a resistance, then a compliance beside a distal resistance, if there are such."""
+
+    cap: int = Field(description="Cap id of the outlet (model/caps.json).")
+    resistance_mmhg_s_ml: float = Field(
+        gt=0.0, le=1e4, description="Proximal resistance, or the whole where no other is given."
+    )
+    compliance_ml_mmhg: float = Field(0.0, ge=0.0, le=10.0, description="Compliance.")
+    distal_resistance_mmhg_s_ml: float = Field(0.0, ge=0.0, le=1e4, description="Distal resistance.")
+
+
 class BoundarySettings(pydantic.BaseModel, frozen=True, extra="forbid"):
     """Inflow, waveform, profile, outlets and blood."""
 
@@ -46,9 +57,44 @@ class BoundarySettings(pydantic.BaseModel, frozen=True, extra="forbid"):
         description="Velocity profile at the inlets: womersley (parabolic where the flow is steady), parabolic (the developed "
         "profile of the real cross section) or plug.",
     )
-    outlets: Literal["murray", "zero-pressure"] = Field(
-        "murray", description="Share of the flow in each outlet by Murray's law, or the same zero pressure at all outlets."
+    doppler: tuple[str, ...] = Field(
+        (),
+        description="Doppler or flow records, each a file (CSV, JSON or DICOM waveform) or CAP=file; one without a cap is the "
+        "largest inlet's. They set inflow and waveform.",
     )
+    doppler_velocity: Literal["record", "peak", "mean"] = Field(
+        "record", description="What the recorded velocity is: peak (envelope), mean over the section, or as the record says."
+    )
+    doppler_diameter_mm: float | None = Field(
+        None, ge=0.5, le=20.0, description="Inner diameter at the gate; left out, the record's, else that of the inlet."
+    )
+    doppler_angle_deg: float | None = Field(
+        None,
+        ge=0.0,
+        le=80.0,
+        description="Angle of beam and vessel; left out, the record's; without one velocities count as corrected.",
+    )
+    pressure: tuple[str, ...] = Field(
+        (),
+        description="Arterial pressure records, each a file or CAP=file; outlets get resistances or Windkessels to meet them.",
+    )
+    outlets: Literal["murray", "zero-pressure", "resistance", "windkessel"] = Field(
+        "murray",
+        description="Share of the flow in each outlet by Murray's law, the same zero pressure at all, or what lies beyond as "
+        "resistances or Windkessels. With a pressure record murray means Windkessels shared out by Murray's law.",
+    )
+    outlet_loads: tuple[OutletLoad, ...] = Field(
+        (), description="Resistance or Windkessel of each outlet, for outlets = resistance or windkessel."
+    )
+    resistance_mmhg_s_ml: float | None = Field(
+        None, gt=0.0, le=1e3, description="Of all outlets side by side; left out, what mean_pressure_mmhg asks for."
+    )
+    compliance_ml_mmhg: float | None = Field(
+        None, gt=0.0, le=10.0, description="Of all outlets together; left out, that of a decay time of 1.5 s."
+    )
+    proximal_percent: float = Field(10.0, gt=0.0, lt=100.0, description="Part of the resistance before the compliance, in %.")
+    mean_pressure_mmhg: float = Field(93.0, ge=30.0, le=200.0, description="Mean arterial pressure, where none is recorded.")
+    venous_pressure_mmhg: float = Field(5.0, ge=-10.0, le=40.0, description="Pressure where resistances end.")
     murray_exponent: float = Field(
         3.0, ge=2.0, le=3.0, description="Exponent of the radius in Murray's law, from 2 to 3; splits flow among inlets too."
     )

@@ -246,14 +246,19 @@ def write_boundary(folder: Path, boundary: BoundaryConditions) -> None:
 
 def read_boundary(folder: Path) -> BoundaryConditions:
     content = read_json(folder / "boundary.json")
-    wave = content["waveform"]
     return BoundaryConditions(
-        inlets=tuple(InletCondition(**entry) for entry in content["inlets"]),
+        inlets=tuple(InletCondition(**{**entry, "waveform": _waveform(entry["waveform"])}) for entry in content["inlets"]),
         outlets=tuple(OutletCondition(**entry) for entry in content["outlets"]),
         blood=Blood(**content["blood"]),
-        waveform=wave and Waveform(**{**wave, "phase": np.asarray(wave["phase"]), "ratio": np.asarray(wave["ratio"])}),
+        waveform=_waveform(content["waveform"]),
         notes=notes_from_json(content["notes"]),
     )
+
+
+def _waveform(entry: dict[str, Any] | None) -> Waveform | None:
+    if entry is None:
+        return None
+    return Waveform(**{**entry, "phase": np.asarray(entry["phase"]), "ratio": np.asarray(entry["ratio"])})
 
 
 def write_flow(folder: Path, flow: FlowSolution) -> None:

@@ -67,6 +67,8 @@ def read_answers(path: Path) -> dict[str, Any]:
             raise InputError(f"Clinical file {path}: {error.strerror}; check the path.") from error
         except (ValueError, UnicodeDecodeError) as error:
             raise InputError(f"Clinical file {path} is neither TOML nor JSON: {error}; correct that place.") from error
+    if not isinstance(content, dict | list):
+        raise InputError(f"Clinical file {path.name} holds no clinical answers; write name = value pairs.")
     if isinstance(content, list) or "resourceType" in content:
         return answers_from_fhir(content, date.today())
     answers = content.get("clinical", content)
@@ -96,6 +98,8 @@ def _print_risk(case: Path) -> None:
         typer.echo(
             f"  {row['kind']:<28} {row['place']:<14} {row['area']:>6} mm2  {row['shear']} Pa  kept in {row['stability']}"
         )
+    if values["sites"]:
+        typer.echo(f"  {values['sites']}")
     for row in values["scores"]:
         said = "; ".join(row["outcomes"] or row["points"]) if not row["refused"] else row["refused"]
         typer.echo(f"  {row['name']:<28} {said}")
@@ -104,5 +108,7 @@ def _print_risk(case: Path) -> None:
     for name, found, points in values["evidence"]:
         typer.echo(f"  {name:<40} {found:<24} {points}")
     typer.echo(values["verdict"])
+    if not values["flow_used"]:
+        typer.echo("  Made without flow: no current simulation is in the case, or it was left out.")
     for line in values["why"]:
         typer.echo(f"  {line}")

@@ -8,10 +8,10 @@ import sys
 import typer
 
 from aneuflow import __version__
-from aneuflow.cli import assess, compare, export, grade, pacs, stages, train, verify
 from aneuflow.errors import AneuflowError, InputError
 
 EXIT_INTERRUPTED = 130
+INTERRUPTED = "aneuflow: Interrupted; what was finished is kept, run the same command again to go on."
 
 app = typer.Typer(
     help="From an angiogram of an intracranial aneurysm to its shape, its blood flow and a report. Research use only.",
@@ -19,14 +19,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-assess.register(app)
-stages.register(app)
-export.register(app)
-compare.register(app)
-pacs.register(app)
-verify.register(app)
-grade.register(app)
-train.register(app)
 
 
 def _print_version(wanted: bool) -> None:
@@ -42,6 +34,14 @@ def _options(
     pass
 
 
+def _register_commands() -> None:
+    """Imported this late, for it takes seconds: an interruption meanwhile is answered in words too."""
+    from aneuflow.cli import assess, bench, compare, export, grade, pacs, stages, train, verify
+
+    for command in (assess, stages, export, compare, pacs, verify, bench, grade, train):
+        command.register(app)
+
+
 def _check_encoding(arguments: list[str]) -> None:
     """VTK and the report take UTF-8 alone. Raises InputError naming the first argument that is none."""
     for text in arguments:
@@ -53,6 +53,8 @@ def main() -> None:
     """Run the command line; every error a user can meet ends as one sentence and its exit code."""
     try:
         _check_encoding(sys.argv)
+        if not app.registered_commands:
+            _register_commands()
         app()
     except AneuflowError as error:
         typer.echo(f"aneuflow: {error}", err=True)
@@ -63,9 +65,12 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo(INTERRUPTED, err=True)
+        sys.exit(EXIT_INTERRUPTED)
     except SystemExit as end:
         if end.code == EXIT_INTERRUPTED:  # typer turns Ctrl-C into this code without a word
-            typer.echo("aneuflow: Interrupted; what was finished is kept, run the same command again to go on.", err=True)
+            typer.echo(INTERRUPTED, err=True)
         raise
     except OSError as error:
         place = "" if error.filename is None else f" {os.fsdecode(error.filename)}"

@@ -59,6 +59,10 @@ def _parse_caps(texts: list[str]) -> tuple[int, ...]:
     return tuple(int(text) for text in texts)
 
 
+def _parse_records(texts: list[str]) -> tuple[str, ...]:
+    return () if texts == [AUTO] else tuple(texts)
+
+
 OPTIONS: Mapping[str, Option] = {
     "mask": Option(
         "input",
@@ -99,7 +103,22 @@ OPTIONS: Mapping[str, Option] = {
     "waveform": Option("boundary", "waveform", str, "Bundled waveform name, or a CSV file."),
     "period": Option("boundary", "period_s", str, "Cardiac period in s; auto: that of the waveform."),
     "profile": Option("boundary", "profile", str, "Inlet profile: parabolic, womersley or plug."),
-    "outlets": Option("boundary", "outlets", str, "Outlet condition: murray or zero-pressure."),
+    "outlets": Option("boundary", "outlets", str, "Outlet condition: murray, zero-pressure, resistance or windkessel."),
+    "doppler": Option(
+        "boundary",
+        "doppler",
+        list[str],
+        "Doppler or flow record (CSV, JSON, DICOM waveform), or CAP=FILE; may be repeated; auto for none.",
+        parse=_parse_records,
+    ),
+    "doppler_velocity": Option("boundary", "doppler_velocity", str, "What a velocity is: peak, mean or as its record says."),
+    "pressure": Option(
+        "boundary",
+        "pressure",
+        list[str],
+        "Arterial pressure record (CSV, JSON, DICOM waveform), or CAP=FILE; may be repeated; auto for none.",
+        parse=_parse_records,
+    ),
     "density": Option("boundary", "density_kg_m3", float, "Blood density in kg/m3."),
     "viscosity": Option("boundary", "viscosity", str, "newtonian:PA_S, carreau-yasuda or casson."),
     "steady": Option("simulate", "steady", bool, "Steady flow instead of a cardiac cycle.", "--steady/--pulsatile"),

@@ -20,6 +20,7 @@ from aneuflow.verification.run import verify as run_cases
 
 DATA_VARIABLE = "ANEUFLOW_SHARED_DATA"
 EXIT_GATE_MISSED = 1
+_WIDTH = 120
 _COLORS = {"fail": "red", "pass": "green", "aim": "green"}
 
 Only = Annotated[list[str] | None, typer.Option("--only", help="Case to run; may be repeated. --list names them.")]
@@ -30,6 +31,7 @@ Data = Annotated[
     typer.Option("--data", help=f"Folder of the reference data; else that of ${DATA_VARIABLE}, else shared/data."),
 ]
 KeepOlder = Annotated[bool, typer.Option("--keep-older", help="Take finished runs over even if the code has changed since.")]
+Stored = Annotated[bool, typer.Option("--stored", help="Write the pages from the runs that are kept; run nothing.")]
 Show = Annotated[bool, typer.Option("--list", help="Name the cases and end.")]
 
 
@@ -44,6 +46,7 @@ def verify(
     data: Data = None,
     threads: options.Threads = None,
     keep_older: KeepOlder = False,
+    stored: Stored = False,
     show: Show = False,
 ) -> None:
     """Measure the solver's accuracy; ends with code 1 where a gate was missed."""
@@ -53,7 +56,7 @@ def verify(
             typer.echo(f"{case.name:<22} {case.title}")
         return
     folder = data or Path(os.environ.get(DATA_VARIABLE, "shared/data"))
-    wanted = Wanted(output, folder, thread_count(threads or 0), quick, tuple(only or ()), keep_older)
+    wanted = Wanted(output, folder, thread_count(threads or 0), quick, tuple(only or ()), keep_older, not stored)
     with shown_progress() as progress:
         judged = run_cases(cases, wanted, progress)
     written(judged, wanted.code, wanted.threads, output)
@@ -64,9 +67,9 @@ def verify(
 
 
 def _print(judged: tuple[Judged, ...]) -> None:
-    console = Console()
+    console = Console(width=_WIDTH)
     for one in judged:
-        table = Table("what", "must", "aim", "reached", "", title=one.case.title, title_justify="left", width=120)
+        table = Table("what", "must", "aim", "reached", "", title=one.case.title, title_justify="left")
         for row in one.rows:
             unit = "" if row.unit in ("", "1") else f", {row.unit}"
             limits = (asked(row.gate.must, row.gate.least), asked(row.gate.aim, row.gate.least))

@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from aneuflow.numerics.surface import vertex_areas
 from aneuflow.numerics.womersley import womersley_number
 from aneuflow.types import (
+    PA_PER_MMHG,
     REGION_PARENT,
     REGION_SAC,
     BoundaryConditions,
@@ -155,8 +156,15 @@ def hemodynamic_measures(
     areas = vertex_areas(solution.wall.points, solution.wall.triangles)
     parent = parent_region(model, solution.wall, solution.region)
     numbers = _flow_numbers(model, boundary, solution.history)
+    outlet_pressure = 0.0
+    if boundary.absolute:
+        outlet_pressure = _outlet_pressure(boundary, solution.history)
+        numbers |= _arterial_pressure(boundary, solution.history)
     if model.aneurysm is not None:
         numbers |= _sac_wall_numbers(solution, areas, parent)
+        if boundary.absolute:
+            numbers["sac_pressure_absolute"] = numbers["sac_pressure_mean"] / PA_PER_MMHG
+            numbers["sac_pressure_mean"] -= outlet_pressure
         vessel_flow = numbers["mean_flow"]
         if (key := f"inflow_{model.aneurysm.parent_line.start_cap}") in solution.history:
             vessel_flow = _mean(solution.history[key], boundary)
@@ -230,12 +238,24 @@ def _flow_numbers(model: LumenModel, boundary: BoundaryConditions, history: Mapp
         numbers["reynolds_number_peak"] = float(reynolds) * float(boundary.waveform.ratio.max())
         numbers["womersley_number"] = womersley_number(radius_m, boundary.waveform.period_s, viscosity)
     into = {inlet.cap_id: _mean(history[f"inflow_{inlet.cap_id}"], boundary) for inlet in boundary.inlets}
+    upstream = sum(_mean(history[f"pressure_{cap}"], boundary) * flow for cap, flow in into.items()) / sum(into.values())
+    numbers["pressure_loss"] = upstream - _outlet_pressure(boundary, history)
+    return numbers
+
+
+def _outlet_pressure(boundary: BoundaryConditions, history: Mapping[str, FloatArray]) -> float:
+    """Mean pressure at the outlets, weighted by their flow, Pa."""
     out = {outlet.cap_id: _mean(history[f"outflow_{outlet.cap_id}"], boundary) for outlet in boundary.outlets}
-    upstream, downstream = (
-        sum(_mean(history[f"pressure_{cap}"], boundary) * flow for cap, flow in flows.items()) / sum(flows.values())
-        for flows in (into, out)
-    )
-    numbers["pressure_loss"] = upstream - downstream
+    return sum(_mean(history[f"pressure_{cap}"], boundary) * flow for cap, flow in out.items()) / sum(out.values())
+
+
+def _arterial_pressure(boundary: BoundaryConditions, history: Mapping[str, FloatArray]) -> dict[str, float]:
+    """Pressure at the inlet of the largest flow, mmHg."""
+    largest = max(boundary.inlets, key=lambda inlet: inlet.mean_flow_ml_s)
+    pressure = np.asarray(history[f"pressure_{largest.cap_id}"]) / PA_PER_MMHG
+    numbers = {"arterial_pressure_mean": _mean(pressure, boundary)}
+    if boundary.waveform is not None:
+        numbers |= {"arterial_pressure_systolic": float(pressure.max()), "arterial_pressure_diastolic": float(pressure.min())}
     return numbers
 
 

@@ -171,7 +171,7 @@ def inlet_gain(
     flow into the lattice is exactly the one that is wanted.
     """
     links = domain.links(cap.id)
-    waveform = boundary.waveform
+    waveform = boundary.waveform and (inlet.waveform or boundary.waveform)
     rim, frame = cap_rim(surface, cap)
     flat = (domain.cut_points(links) - cap.center_mm) @ frame.T
     kinematic = boundary.blood.parameters["viscosity"] / boundary.blood.density

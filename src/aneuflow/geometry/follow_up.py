@@ -19,8 +19,9 @@ from aneuflow.types import REGION_SAC, WALL_PATCH, FloatArray, IntArray, LumenMo
 # Wall of the artery this near to the sac does not take part in the registration: the neck may have moved, mm.
 _AROUND_NECK_MM = 1.0
 _POINTS, _KEPT, _ROUGH_STEPS, _STEPS = 4000, 0.75, 15, 60
-# Two surfaces of one artery lie this near to each other, mm, over this share of the smaller one.
-_NEAR_MM, _LEAST_SHARE = 0.6, 0.5
+# Two surfaces of one artery lie this near to each other, mm, over this share of their common length, with this deviation, mm.
+# Arteries of different patients, as well laid over each other as they can be: 0.4 to 0.7, 0.29 and more.
+_NEAR_MM, _LEAST_SHARE, _MOST_DEVIATION_MM = 0.6, 0.75, 0.25
 # A change is averaged over about this width, and shows where it exceeds what chance brings once in ten times, mm and mm2.
 _WIDTH_MM, _NINETY, _LEAST_AREA_MM2 = 0.4, 1.645, 1.0
 _ARTERY_DEVIATIONS = 3.0
@@ -66,13 +67,14 @@ def compare_models(first: LumenModel, second: LumenModel, surface_sd_mm: float) 
     distance = signed_distance(moved, *first_wall)
     both = artery & beyond & (np.abs(distance) < _NEAR_MM)
     share = float(both.sum() / max(int((artery & beyond).sum()), 1))
-    if share < _LEAST_SHARE or both.sum() < 50:
+    shift = float(np.median(distance[both])) if both.any() else np.inf
+    spread = 1.4826 * float(np.median(np.abs(distance[both] - shift))) if both.any() else np.inf
+    if share < _LEAST_SHARE or spread > _MOST_DEVIATION_MM:
         raise MethodError(
-            f"The arteries of the two examinations fit each other over {100 * share:.0f} % of their common length only (least: "
-            f"{100 * _LEAST_SHARE:.0f} %); check that both show the same artery of the same patient."
+            f"The arteries of the two examinations do not fit each other ({100 * share:.0f} % of their common wall within "
+            f"{_NEAR_MM} mm, deviation {spread:.2f} mm; needed: {100 * _LEAST_SHARE:.0f} % and {_MOST_DEVIATION_MM} mm); "
+            "check that both show the same artery of the same patient."
         )
-    shift = float(np.median(distance[both]))
-    spread = 1.4826 * float(np.median(np.abs(distance[both] - shift)))
     change = _averaged(points, triangles, distance - shift)
     is_sac = _in_either_sac(first, second, moved)
     # Both surfaces are uncertain; half of each's variance is common to the lumen and was taken off with the shift.

@@ -155,6 +155,9 @@ def _check(model: LumenModel) -> None:
             raise MethodError(f"The {name} is not watertight after repair; give a cleaner surface.")
         if not sf.signed_volume(surface.points, surface.triangles) > 0:
             raise MethodError(f"The {name} encloses no volume after repair; check the orientation of its triangles.")
+        lengths = np.linalg.norm(sf.vertex_normals(surface.points, surface.triangles), axis=1)
+        if not (lengths[np.unique(surface.triangles)] > 0.5).all():
+            raise MethodError(f"The {name} has points whose triangles all lack area after repair; give a cleaner surface.")
         areas = sf.face_areas(surface.points, surface.triangles)
         for cap in caps:
             if not areas[patched.patch == cap.id].sum() > 0:

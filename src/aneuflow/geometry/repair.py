@@ -11,6 +11,7 @@ from aneuflow.numerics import surface as sf
 from aneuflow.types import FloatArray, IntArray, Note, Surface
 
 STRAY_HOLE_MM, _SLIT_MM = 0.8, 0.6
+_SLIVER = 1e-3  # area of a triangle over the square of its longest side
 _COMPARABLE_SHARE = 0.3
 _MOST_NONMANIFOLD_SHARE = 0.01
 
@@ -28,6 +29,7 @@ def repair(surface: Surface, largest_only: bool = False) -> tuple[Surface, tuple
     triangles = _manifold(triangles, notes)
     triangles = _largest_component(Surface(points, triangles), notes, largest_only)
     triangles = _oriented(Surface(points, triangles))
+    triangles = _joined_at_slivers(Surface(points, triangles))
     points, triangles, _ = sf.compact(points, triangles)
     clean = _without_stray_holes(Surface(points, triangles), notes)
     if sf.signed_volume(*sf.fill_openings(clean.points, clean.triangles)) < 0:
@@ -116,6 +118,30 @@ def _run_alike(triangles: IntArray, pairs: np.ndarray) -> np.ndarray:
 def _conflicts(triangles: IntArray) -> np.ndarray:
     _, inverse, count = np.unique(sf.directed_edges(triangles), axis=0, return_inverse=True, return_counts=True)
     return np.asarray((count[inverse.ravel()] > 1).reshape(-1, 3).any(axis=1))
+
+
+def _joined_at_slivers(surface: Surface) -> IntArray:
+    """The triangles with those beside a sliver's gap split at the sliver's middle corner, so that the gap is closed.
+
+    A triangle without area has one corner on the opposite edge. Left out, it leaves a gap that no fan can fill: what lies
+    in it has no normal.
+    """
+    triangles = surface.triangles.copy()
+    added = []
+    for loop in sf.boundary_loops(triangles):
+        if len(loop) != 3:
+            continue
+        sides = np.linalg.norm(surface.points[np.roll(loop, -1)] - surface.points[loop], axis=1)
+        area = float(np.linalg.norm(sf.polygon_area_vector(surface.points[loop])))
+        if area > _SLIVER * sides.max() ** 2:
+            continue
+        start, end, corner = np.roll(loop, -int(np.argmax(sides)))
+        following = np.roll(triangles, -1, axis=1)
+        face, place = np.argwhere((triangles == start) & (following == end))[0]
+        across = triangles[face, (place + 2) % 3]
+        triangles[face] = [start, corner, across]
+        added.append([corner, end, across])
+    return np.concatenate([triangles, np.array(added, dtype=triangles.dtype)]) if added else triangles
 
 
 def _without_stray_holes(surface: Surface, notes: list[Note]) -> Surface:

@@ -15,6 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from aneuflow.errors import InputError, ResourceError
 from aneuflow.imaging.checks import check_affine, check_shape, check_values
+from aneuflow.imaging.codestream import refuse_other_sizes
 from aneuflow.imaging.dicom_files import Opener, dicom_openers, is_bare_dicom
 from aneuflow.imaging.frames import Frame, SeriesTraits
 from aneuflow.imaging.quiet import quiet_dicom
@@ -70,6 +71,7 @@ def _pixel_reader(where: str) -> Pixels:
             if bare:
                 implicit = dataset.original_encoding[0]
                 dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+            refuse_other_sizes(dataset)
             return np.asarray(dataset.pixel_array)
 
     def pixels(frame: Frame) -> npt.NDArray[np.float32]:

@@ -13,6 +13,8 @@ from aneuflow.types import FloatArray
 # Positions are often written to a tenth of a millimeter, slices lie 0.3 to 1 mm apart.
 _SAME_PLACE = 0.2
 _SPACING_TOLERANCE = 0.12
+# Of the distance between slices: what rounding to a tenth of a millimeter makes of 0.3 mm, and a little more.
+_OFF_LINE = 0.25
 MIN_SLICES = 4
 
 
@@ -56,7 +58,7 @@ def stack_affine(frames: Sequence[Frame], where: str) -> FloatArray:
     positions = np.array([frame.position for frame in frames])
     step = (positions[-1] - positions[0]) / (len(frames) - 1)
     off_line = np.linalg.norm(positions - positions[0] - np.arange(len(frames))[:, None] * step, axis=1).max()
-    if off_line > 0.5 * np.linalg.norm(step):
+    if off_line > _OFF_LINE * np.linalg.norm(step):
         raise InputError(f"{where} has slices that lie up to {off_line:.2g} mm off a straight stack; give one series alone.")
     affine = np.eye(4)
     affine[:3, 0] = first.row * first.spacing[1]

@@ -27,6 +27,9 @@ _ANGLES = ("inflow_angle", "outflow_angle", "branch_angle_1", "branch_angle_2", 
 _LIMITS |= dict.fromkeys(_ANGLES, (0.0, 180.0))
 _SIGNED = frozenset({"parent_torsion", "nonsphericity_index", "ellipticity_index"})
 _COUNTS = frozenset({"bleb_count"})
+# A direction that errs to any side only moves away from the end of these scales: 90 % of the distances of a normal
+# distribution in two dimensions lie within 2.146 standard deviations.
+_FOLDED, _FOLDED_REACH = frozenset({"aneurysm_angle", "vessel_angle", "inflow_angle", "outflow_angle"}), 2.146 / _NINETY
 
 
 def measure(model: LumenModel, settings: MorphologySettings) -> Morphology:
@@ -97,4 +100,6 @@ def _with_interval(name: str, value: float, others: Sequence[Values]) -> Measure
     shift, reach = float(found.mean() - value), _NINETY * float(found.std(ddof=1))
     least, most = _LIMITS.get(name, (-math.inf if name in _SIGNED else 0.0, math.inf))
     low, high = value - reach - max(shift, 0.0), value + reach - min(shift, 0.0)
+    if name in _FOLDED and most - value < _FOLDED_REACH * reach:
+        high = most
     return Measure(name, value, min(max(low, least), value), max(min(high, most), value))

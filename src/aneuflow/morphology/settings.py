@@ -22,7 +22,7 @@ class MorphologySettings(pydantic.BaseModel, frozen=True, extra="forbid"):
         "about this length.",
     )
     neck_uncertainty_mm: float = pydantic.Field(
-        0.2,
+        0.3,
         ge=0.0,
         le=3.0,
         description="Least standard deviation of the neck line's place along the wall; how far it moves under other "

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import pydicom
+
 from aneuflow.errors import InputError, ResourceError
 from aneuflow.imaging import quiet_dicom
 from aneuflow.types import Progress
@@ -17,6 +19,7 @@ MAX_IMAGES = 50_000
 # What stays free on the disk while images come in.
 SPARE_BYTES = 2**30
 _DIMSE = re.compile(r"(?P<title>[^@\s/]{1,16})@(?P<host>[^@:\s/]+):(?P<port>\d{1,5})")
+_TITLE = re.compile(r"[!-\[\]-~]{1,16}")
 _UID = re.compile(r"[0-9][0-9.]{0,63}")
 _DATES = re.compile(r"\d{8}(-\d{8})?")
 
@@ -81,6 +84,10 @@ def archive_at(address: str, title: str = "ANEUFLOW", receive_port: int | None =
     match = _DIMSE.fullmatch(address)
     if match is None or not 0 < int(match["port"]) < 65536:
         raise InputError(f"Archive address {address} is neither TITLE@HOST:PORT nor http(s)://...; correct it.")
+    if not _TITLE.fullmatch(title):
+        raise InputError(
+            f"Title {title} is no DIMSE title (1 to 16 characters without blanks or backslashes); correct --title."
+        )
     from aneuflow.pacs.dimse import Dimse
 
     return Dimse(match["title"], match["host"], int(match["port"]), title, receive_port)
@@ -106,8 +113,8 @@ def search(archive: Archive, query: Query) -> list[Found]:
 
 def store(archive: Archive, paths: Sequence[Path], progress: Progress) -> int:
     """Send the files, and those in the folders, among `paths`; how many. Raises InputError as `dicom_files` does."""
-    files = dicom_files(paths)
     with quiet_dicom():
+        files = dicom_files(paths)
         archive.send(files, progress)
     return len(files)
 
@@ -162,9 +169,13 @@ def dicom_files(paths: Sequence[Path]) -> list[Path]:
     if not files:
         raise InputError("There are no files to send; give the folder that `aneuflow export --dicom` wrote.")
     for file in files:
-        with file.open("rb") as stream:
-            if stream.read(132)[128:] != b"DICM":
-                raise InputError(f"{file} is no DICOM file; send the folder that `aneuflow export --dicom` wrote.")
+        try:
+            meta = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=["SOPInstanceUID"]).file_meta
+            whole = bool(meta.MediaStorageSOPClassUID and meta.TransferSyntaxUID)
+        except Exception:  # a damaged file can break the parser anywhere
+            whole = False
+        if not whole:
+            raise InputError(f"{file} is no DICOM file; send the folder that `aneuflow export --dicom` wrote.")
     return files
 
 

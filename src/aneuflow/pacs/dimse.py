@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,15 +91,23 @@ class Dimse:
     ) -> Iterator[Any]:
         entity = AE(ae_title=self._own_title)
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = entity.connection_timeout = TIMEOUT_S
-        association = entity.associate(
-            self._host, self._port, contexts, ae_title=self._title, ext_neg=roles, evt_handlers=handlers or []
-        )
-        if not association.is_established:
-            why = "refused this program" if association.is_rejected else "cannot be reached"
+        why = "cannot be reached"
+        try:
+            association: Any = entity.associate(
+                self._host, self._port, contexts, ae_title=self._title, ext_neg=roles, evt_handlers=handlers or []
+            )
+        except OSError:  # the host's name has no address
+            association = None
+        if association is not None and association.is_rejected:
+            why = "refused this program"
+        if association is None or not association.is_established:
             raise ResourceError(
                 f"Archive {self._title} at {self._host}:{self._port} {why}; check titles, host and port, "
                 f"and that it knows the title {self._own_title}."
             )
+        # Command and data go as two writes: with Nagle's algorithm each image waits 40 ms for an acknowledgment.
+        stream: Any = association.dul.socket
+        stream.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             yield association
         finally:

@@ -19,7 +19,7 @@ def _provenance(manifest: Manifest, settings: Settings) -> Provenance:
         version=__version__,
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         inputs=(InputFile(described["kind"], described["sha256"]),),
-        settings=settings.model_dump(),
+        settings={**settings.model_dump(), "clinical": settings.clinical.model_dump(exclude_defaults=True)},
         stages=tuple(StageRun(name, record.seconds) for name, record in manifest.stages.items() if name != "report"),
     )
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aneuflow.boundary import is_bundled, read_waveform
+from aneuflow.boundary import is_bundled, parse_place, read_record, read_waveform, record_to_json
 from aneuflow.case import store
+from aneuflow.case.files import write_json
 from aneuflow.case.folder import CaseFolder, StageRecord, file_hash
 from aneuflow.errors import InputError
 from aneuflow.geometry.read_surface import read_surface
@@ -19,6 +21,7 @@ from aneuflow.report.text import note_text
 SURFACE_SUFFIXES = {".stl", ".obj", ".ply", ".vtp"}
 IMPORT_VERSION = 1
 WAVEFORM_FOLDER, WAVEFORM_FILE = "waveform", "waveform.csv"
+RECORDS = ("doppler", "pressure")
 _CHOICE = ("series_chosen", "series_not_taken")
 FOLDERS = {"image": "image", "mask": "segmentation", "surface": "surface"}
 
@@ -88,3 +91,21 @@ def import_waveform(case: CaseFolder, name: str, period_s: float | None) -> str:
         shutil.copyfile(path, target / WAVEFORM_FILE)
     case.record(WAVEFORM_FOLDER, StageRecord("done", file_hash(path), WAVEFORM_FOLDER, case.outputs(WAVEFORM_FOLDER), 0.0))
     return WAVEFORM_FILE
+
+
+def import_records(case: CaseFolder, kind: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Keep the curves of records given as 'FILE' or 'CAP=FILE' within the case; gives the names they have from now on.
+
+    Only the curves: a DICOM object's header holds the patient's name. kind: one of RECORDS, which is their folder too.
+    Raises what `read_record` raises.
+    """
+    places = [parse_place(name) for name in names]
+    records = [read_record(path) for _, path in places]
+    kept = tuple(f"{'' if cap is None else f'{cap}='}{kind}-{number}.json" for number, (cap, _) in enumerate(places, start=1))
+    with case.writing(kind) as target:
+        for name, record in zip(kept, records, strict=True):
+            write_json(target / parse_place(name)[1], record_to_json(record))
+    outputs = case.outputs(kind)
+    key = hashlib.sha256("".join(sorted(outputs.values())).encode()).hexdigest()
+    case.record(kind, StageRecord("done", key, kind, outputs, 0.0))
+    return kept

@@ -13,7 +13,7 @@ from typing import Any
 
 from aneuflow.case.folder import CaseFolder, Manifest, StageRecord
 from aneuflow.errors import AneuflowError, InputError
-from aneuflow.pipeline.inputs import describe, import_input, import_waveform
+from aneuflow.pipeline.inputs import RECORDS, describe, import_input, import_records, import_waveform
 from aneuflow.pipeline.settings import Settings, Tables, settings_from
 from aneuflow.pipeline.stages import FLOW_STAGES, GRADE, Stage, StageRun, chain
 from aneuflow.types import Progress, no_progress
@@ -98,10 +98,14 @@ def _settings_kept_if_good(case: CaseFolder, before: dict[str, Any]) -> Iterator
 
 
 def _keep_settings(case: CaseFolder, settings: Settings, given: Tables) -> Settings:
-    """Store the settings with the case; a waveform file named just now is copied into it first."""
-    if "waveform" in given.get("boundary", {}):
-        kept = import_waveform(case, settings.boundary.waveform, settings.boundary.period_s)
-        settings = settings.model_copy(update={"boundary": settings.boundary.model_copy(update={"waveform": kept})})
+    """Store the settings with the case; a waveform or records named just now are copied into it first."""
+    named = given.get("boundary", {})
+    kept: dict[str, Any] = {
+        kind: import_records(case, kind, getattr(settings.boundary, kind)) for kind in RECORDS if kind in named
+    }
+    if "waveform" in named:
+        kept["waveform"] = import_waveform(case, settings.boundary.waveform, settings.boundary.period_s)
+    settings = settings.model_copy(update={"boundary": settings.boundary.model_copy(update=kept)})
     case.save(replace(case.manifest(), settings=_changed(settings)))
     return settings
 

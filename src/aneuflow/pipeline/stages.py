@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from aneuflow.boundary import is_bundled, read_waveform, set_boundary
+from aneuflow.boundary import Records, is_bundled, read_records, read_waveform, set_boundary
 from aneuflow.case import store
 from aneuflow.case.checkpoint import CheckpointFile
 from aneuflow.case.folder import CaseFolder
@@ -17,6 +17,7 @@ from aneuflow.morphology import measure
 from aneuflow.morphology.anatomy import anatomy_of
 from aneuflow.morphology.blebs import find_blebs
 from aneuflow.pipeline.documents import report_content
+from aneuflow.pipeline.inputs import RECORDS
 from aneuflow.pipeline.settings import Settings
 from aneuflow.report import build_report
 from aneuflow.risk import Flow, assess_risk
@@ -80,7 +81,8 @@ def _boundary(run: StageRun) -> None:
     given = (
         None if is_bundled(settings.waveform) else read_waveform(run.folder("waveform") / settings.waveform, settings.period_s)
     )
-    store.write_boundary(run.target, set_boundary(model, settings, run.settings.simulate.steady, given))
+    records = Records(*(read_records(run.folder(kind), getattr(settings, kind)) for kind in RECORDS))
+    store.write_boundary(run.target, set_boundary(model, settings, run.settings.simulate.steady, given, records))
 
 
 def _simulate(run: StageRun) -> None:
@@ -122,9 +124,9 @@ def _report(run: StageRun) -> None:
 SEGMENT = Stage("segment", "segmentation", 1, ("image",), ("segment",), _segment)
 MODEL = Stage("model", "model", 2, ("surface", "segmentation"), ("model",), _model)
 MEASURE = Stage("measure", "morphology", 2, ("model",), ("measure",), _measure)
-BOUNDARY = Stage("boundary", "boundary", 2, ("model", "waveform"), ("boundary", "simulate"), _boundary)
-SIMULATE = Stage("simulate", "flow", 2, ("model", "boundary"), ("simulate",), _simulate, frozenset({"threads"}))
-GRADE = Stage("grade", "risk", 1, ("model", "morphology", "boundary", "flow"), ("clinical", "grade"), _grade)
+BOUNDARY = Stage("boundary", "boundary", 3, ("model", "waveform", *RECORDS), ("boundary", "simulate"), _boundary)
+SIMULATE = Stage("simulate", "flow", 3, ("model", "boundary"), ("simulate",), _simulate, frozenset({"threads"}))
+GRADE = Stage("grade", "risk", 2, ("model", "morphology", "boundary", "flow"), ("clinical", "grade"), _grade)
 REPORT = Stage(
     "report",
     "report",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +22,7 @@ from aneuflow.report.scenes import CONSTRUCTION_COLORS, INLET_COLOR, OUTLET_COLO
 from aneuflow.report.summary import Row, all_measures, headline, key_rows, measure_row
 from aneuflow.report.text import Language, catalogue, flow_text, note_text, quantity_definition, quantity_name, text
 from aneuflow.report.viewer import viewer_payload
-from aneuflow.types import Note
+from aneuflow.types import PA_PER_MMHG, Note, OutletCondition
 
 SECTIONS = ("summary", "wall", "image", "shape", "flow", "risk", "assumed", "warnings", "method", "provenance", "definitions")
 METHOD = ("lumen", "flow", "wall", "inflow", "segmentation", "models", "rupture")
@@ -57,12 +58,13 @@ def render_page(
         loader=PackageLoader("aneuflow.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["symbol"] = _symbol
+    environment.filters["options_whole"] = _options_whole
     source = partial(_asset, environment)
     risk = risk_values(content.risk, language)
     optional = {"image": "image" in pictures, "risk": risk is not None}
     values = {
         "t": partial(text, language),
-        "flow_caption": lambda name: flow_text(language, f"caption.{name}", content.boundary.waveform is None),
+        "flow_caption": partial(_flow_caption, content, language),
         "language": language,
         "interactive": interactive,
         "style": source("report.css"),
@@ -90,6 +92,11 @@ def _symbol(symbol: str) -> Markup:
     """A symbol with what follows its underscore set low."""
     letter, _, index = symbol.partition("_")
     return escape(letter) + (Markup("<sub>{}</sub>").format(index) if index else "")
+
+
+def _options_whole(sentence: str) -> Markup:
+    """A sentence whose command-line options are not broken over two lines."""
+    return Markup(re.sub(r"--[a-z][a-z-]*", r'<span class="option">\g<0></span>', str(escape(sentence))))
 
 
 def _asset(environment: Environment, name: str) -> Markup:
@@ -168,12 +175,7 @@ def _boundary_facts(content: ReportContent, language: Language) -> list[tuple[st
         facts.append((text(language, "boundary.inlet", cap=inlet.cap_id), value))
     for outlet in boundary.outlets:
         label, size = text(language, "boundary.outlet", cap=outlet.cap_id), radius.get(outlet.cap_id, "–")
-        if outlet.flow_share is not None:
-            share = format_number(100 * outlet.flow_share, 1)
-            facts.append((label, text(language, "boundary.outlet_split", share=share, radius=size)))
-        else:
-            pressure = format_number(outlet.pressure or 0.0, 0)
-            facts.append((label, text(language, "boundary.outlet_pressure", pressure=pressure, radius=size)))
+        facts.append((label, _outlet_fact(outlet, size, language)))
     waveform = text(language, "boundary.steady")
     if boundary.waveform is not None:
         name, period = boundary.waveform.name, format_number(boundary.waveform.period_s, 3)
@@ -186,6 +188,29 @@ def _boundary_facts(content: ReportContent, language: Language) -> list[tuple[st
         (text(language, "boundary.density"), f"{format_number(blood.density, 0)} kg/m³"),
         (text(language, "boundary.viscosity"), f"{text(language, f'boundary.{blood.model}')} ({parameters}; SI)"),
     ]
+
+
+def _outlet_fact(outlet: OutletCondition, radius: str, language: Language) -> str:
+    if outlet.kind == "flow-split":
+        share = format_number(100.0 * (outlet.flow_share or 0.0), 1)
+        return text(language, "boundary.outlet_split", share=share, radius=radius)
+    if outlet.kind == "pressure":
+        return text(language, "boundary.outlet_pressure", pressure=format_number(outlet.pressure or 0.0, 0), radius=radius)
+    proximal, distal = (
+        format_number(1e-6 * (part or 0.0) / PA_PER_MMHG, 2) for part in (outlet.resistance, outlet.distal_resistance)
+    )
+    pressure = format_number((outlet.pressure or 0.0) / PA_PER_MMHG, 1)
+    if outlet.kind == "resistance":
+        return text(language, "boundary.outlet_resistance", resistance=proximal, pressure=pressure, radius=radius)
+    compliance = format_number(1e6 * (outlet.compliance or 0.0) * PA_PER_MMHG, 4)
+    values = {"proximal": proximal, "distal": distal, "compliance": compliance, "pressure": pressure, "radius": radius}
+    return text(language, "boundary.outlet_windkessel", **values)
+
+
+def _flow_caption(content: ReportContent, language: Language, name: str) -> str:
+    absolute = name == "pressure" and content.boundary.absolute
+    key = f"caption.{name}{'_absolute' if absolute else ''}"
+    return flow_text(language, key, content.boundary.waveform is None)
 
 
 def _provenance(content: ReportContent, language: Language) -> dict[str, Any]:

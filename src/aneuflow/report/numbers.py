@@ -13,8 +13,11 @@ MOST_DIGITS = 4  # however narrow the interval: it covers the surface and the ne
 def decimals_of(measure: Measure) -> int:
     """Decimals that the interval of a measure supports, negative for tens and more.
 
-    The half width keeps one digit, two where it begins with 1; without an interval the value keeps three digits.
+    The half width keeps one digit, two where it begins with 1; without an interval the value keeps three digits. A count is
+    whole.
     """
+    if measure.id.endswith("_count"):
+        return 0
     half = 0.0
     if measure.low is not None and measure.high is not None:
         half = 0.5 * (measure.high - measure.low)

@@ -42,6 +42,7 @@ def risk_values(risk: Risk | None, language: Language) -> dict[str, Any] | None:
         "not_looked_for": _listed(
             [quantity_name(language, quantity(kind)) for kind in risk.not_looked_for] if risk.flow_used else [], language
         ),
+        "sites": _possible_sites(risk, language),
         "scores": [_score_row(result, language) for result in risk.scores],
         "left_out": [
             text(language, "risk.left_out", name=entry["name"], reason=entry[f"reason_{language}"])
@@ -69,6 +70,12 @@ def _word(language: Language, name: str) -> str:
 
 def _listed(names: Sequence[str], language: Language) -> str:
     return ("、" if language == "zh" else ", ").join(names)
+
+
+def _possible_sites(risk: Risk, language: Language) -> str:
+    if "site" in risk.answers or not risk.proposed_sites:
+        return ""
+    return text(language, "risk.sites", sites=_listed([_word(language, site) for site in risk.proposed_sites], language))
 
 
 def _region_row(region: WallRegion, language: Language) -> dict[str, str]:
@@ -180,9 +187,11 @@ def bars(contributions: Sequence[Contribution], language: Language) -> list[Bar]
 
 
 def _grades(low: str, high: str, language: Language) -> str:
-    if low == high:
-        return _word(language, low)
-    return text(language, "risk.to", low=_word(language, low), high=_word(language, high))
+    return _from_to(_word(language, low), _word(language, high), language)
+
+
+def _from_to(low: str, high: str, language: Language) -> str:
+    return low if low == high else text(language, "risk.to", low=low, high=high)
 
 
 def _verdict(grade: Grade, language: Language) -> str:
@@ -210,15 +219,15 @@ def _evidence_row(line: Evidence, language: Language) -> tuple[str, str, str]:
 def _plain_words(risk: Risk, grade: Grade, language: Language) -> str:
     """The paragraph for a reader who is no specialist: what was found, how sure, what is not known, what scores are for."""
     sentences = [_plain_regions(risk, language)]
-    if risk.resemblance is not None:
+    if risk.resemblance is not None and not risk.resemblance.outside:
         chance = risk.resemblance.probability
-        values = {"low": format_number(chance.low, 0), "high": format_number(chance.high or 100.0, 0)}
-        sentences.append(text(language, "risk.plain_alike", **values))
+        shown = _from_to(format_number(chance.low, 0), format_number(chance.high or 100.0, 0), language)
+        sentences.append(text(language, "risk.plain_alike", span=shown))
     phases = next((result for result in risk.scores if result.id == "phases" and result.refused is None), None)
     if phases is not None:
         span = phases.outcomes[0]
-        high = format_number(span.high or 100.0, 1)
-        sentences.append(text(language, "risk.plain_scores", low=format_number(span.low, 1), high=high))
+        shown = _from_to(format_number(span.low, 1), format_number(span.high or 100.0, 1), language)
+        sentences.append(text(language, "risk.plain_scores", span=shown))
     if grade.grade is None:
         sentences.append(text(language, "risk.grade_none"))
     else:
@@ -231,8 +240,11 @@ def _plain_words(risk: Risk, grade: Grade, language: Language) -> str:
     missing = text(language, "risk.plain_nothing_missing")
     if asked:
         missing = text(language, "risk.plain_missing", names=_listed([_word(language, name) for name in asked], language))
-    low, high = _word(language, grade.low), _word(language, grade.high)
-    sentences.append(text(language, "risk.plain_unsure", low=low, high=high, missing=missing))
+    if grade.grade is None:
+        sentences.append(text(language, "risk.plain_in_the_way", missing=missing))
+    else:
+        span = _grades(grade.low, grade.high, language)
+        sentences.append(text(language, "risk.plain_unsure", span=span, missing=missing))
     sentences.append(text(language, "risk.plain_purpose"))
     return ("" if language == "zh" else " ").join(sentences)
 

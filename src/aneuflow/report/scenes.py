@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,6 +42,7 @@ CONSTRUCTION_PANELS = (
     ("outflow_angle", "maximum_height"),
     ("height", "width", "neck_diameter"),
 )
+ANGLES = frozenset({"inflow_angle", "outflow_angle"})
 SEEDS = 50
 Picture = npt.NDArray[np.uint8]
 Plotter = Any  # for the reason that meshes.py gives
@@ -99,20 +100,61 @@ def constructions(content: ReportContent) -> Figure | None:
     panels = [panel for panel in CONSTRUCTION_PANELS if panel[0] in segments]
     if content.model.aneurysm is None or not panels:
         return None
-    view = close_views(content.model)[0]
-    ends = np.array([segments[name] for panel in panels for name in panel if name in segments]).reshape(-1, 3) - view.focus_mm
-    view = replace(view, radius_mm=max(view.radius_mm, 1.1 * float(np.abs(ends @ _plane(view).T).max())))
+    values = {measure.id: measure.value for measure in content.morphology.measures}
+    shown = []
+    for panel in panels:
+        lines = {name: np.array(segments[name]) for name in panel if name in segments}
+        view = close_views(content.model)[0]
+        if panel[0] in ANGLES and len(lines) == 2:
+            view = _facing(view, *lines.values())
+        ends = np.concatenate(list(lines.values())) - view.focus_mm
+        view = replace(view, radius_mm=max(view.radius_mm, 1.1 * float(np.abs(ends @ _plane(view).T).max())))
+        shown.append((_picture(_construction(content.model, lines, view, values.get(panel[0])), view), view))
+    return _lay_out(shown)
 
-    def draw(names: Sequence[str]) -> Drawing:
-        def scene(plotter: Plotter) -> None:
-            _draw_ghost(plotter, content.model)
-            for name in names:
-                if name in segments:
-                    _draw_segment(plotter, np.array(segments[name]), CONSTRUCTION_COLORS[name], view.radius_mm)
 
-        return scene
+def _construction(model: LumenModel, lines: Mapping[str, FloatArray], view: View, value: float | None) -> Drawing:
+    """The lines of one panel; those of an angle with its arc and its value in degrees."""
 
-    return _lay_out([(_picture(draw(panel), view), view) for panel in panels])
+    def scene(plotter: Plotter) -> None:
+        _draw_ghost(plotter, model)
+        for name, ends in lines.items():
+            _draw_segment(plotter, ends, CONSTRUCTION_COLORS[name], view.radius_mm)
+        arms = list(lines.values())
+        if next(iter(lines)) in ANGLES and len(arms) == 2 and value is not None:
+            arc = _arc(*arms)
+            plotter.add_mesh(pv.lines_from_points(arc), color=INK, line_width=3)
+            label = arc[len(arc) // 2] + 0.12 * view.radius_mm * (arc[len(arc) // 2] - arms[0][0]) / 0.4 / _shorter(*arms)
+            plotter.add_point_labels(
+                label[None], [f"{value:.0f}°"], font_size=40, text_color=INK, shape=None, show_points=False, always_visible=True
+            )
+
+    return scene
+
+
+def _shorter(first: FloatArray, second: FloatArray) -> float:
+    return min(float(np.linalg.norm(arm[1] - arm[0])) for arm in (first, second))
+
+
+def _arc(first: FloatArray, second: FloatArray) -> FloatArray:
+    """The arc (40, 3) between two segments (2, 3) that start at the same place."""
+    a, b = ((arm[1] - arm[0]) / max(float(np.linalg.norm(arm[1] - arm[0])), 1e-12) for arm in (first, second))
+    side = b - (a @ b) * a
+    side /= max(float(np.linalg.norm(side)), 1e-12)
+    turn = np.linspace(0, float(np.arccos(np.clip(a @ b, -1, 1))), 40)[:, None]
+    return np.asarray(first[0] + 0.4 * _shorter(first, second) * (np.cos(turn) * a + np.sin(turn) * side))
+
+
+def _facing(view: View, first: FloatArray, second: FloatArray) -> View:
+    """The view square to the plane of two segments, so that the angle between them is seen as large as it is."""
+    eye = np.cross(first[1] - first[0], second[1] - second[0])
+    lengths = float(np.linalg.norm(first[1] - first[0]) * np.linalg.norm(second[1] - second[0]))
+    # Segments in one line lie in every plane through it.
+    if float(np.linalg.norm(eye)) < 0.05 * lengths:
+        return view
+    eye = eye / np.linalg.norm(eye) * (1.0 if eye @ view.toward_eye >= 0 else -1.0)
+    up = view.up - (view.up @ eye) * eye
+    return view if float(np.linalg.norm(up)) < 0.1 else replace(view, toward_eye=eye, up=up / np.linalg.norm(up))
 
 
 def flow_views(content: ReportContent) -> Figure | None:
@@ -222,7 +264,7 @@ def _plane(view: View) -> FloatArray:
 
 
 def _patient_letters(ax: Axes) -> None:
-    for letter, x, y in (("R", 0.03, 0.5), ("L", 0.97, 0.5), ("S", 0.5, 0.04)):
+    for letter, x, y in (("R", 0.03, 0.04), ("L", 0.97, 0.04), ("S", 0.5, 0.04)):
         ax.text(x * PIXELS, y * PIXELS, letter, fontsize=8, color="#7b8794", ha="center", va="center", weight="bold")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from aneuflow.risk.clinical import Answer, Answers, Clinical, Number
-from aneuflow.risk.scores import at_step
+from aneuflow.risk.scores import at_step, score_table
 from aneuflow.risk.settings import Rule, Rules
 from aneuflow.types import Change, Evidence, Grade, Note, Resemblance, ScoreResult, Span
 
@@ -23,7 +23,7 @@ def facts_of(
 ) -> dict[str, Span | str | None]:
     """What the rules look at, by name: score outcomes, resemblance, measures, answers; None is unknown.
 
-    A score that does not apply is left out: nothing can come of it.
+    The outcomes of a score that does not apply are unknown: that it has no points for a population is no sign of low risk.
     """
     facts: dict[str, Span | str | None] = {}
     for name, number in measured.items():
@@ -32,6 +32,8 @@ def facts_of(
         if name not in facts:
             facts[name] = Span(name, answer.value, answer.low, answer.high) if isinstance(answer, Number) else answer
     for result in scores:
+        if result.refused is not None:
+            facts |= {entry["quantity"]: None for entry in score_table(result.id).get("outcome", ())}
         facts |= {span.id: span for span in (*result.points, *result.outcomes)}
     if resemblance is not None:
         facts[resemblance.probability.id] = resemblance.probability
@@ -39,8 +41,13 @@ def facts_of(
 
 
 def evidence_of(rules: Rules, facts: Facts) -> tuple[Evidence, ...]:
-    """The points of every rule that can apply, the weightiest first."""
-    lines = [_line(rule, facts[rule.of]) for rule in rules.rule if rule.of in facts]
+    """The points of every rule that can apply, the weightiest first; a group is unknown only where all of it is."""
+    known_groups = {rule.group for rule in rules.rule if rule.group and facts.get(rule.of) is not None}
+    lines = [
+        _line(rule, facts[rule.of])
+        for rule in rules.rule
+        if rule.of in facts and not (facts[rule.of] is None and rule.group in known_groups)
+    ]
     return tuple(sorted(lines, key=lambda line: (-(line.points or 0.0), -line.high, line.id)))
 
 

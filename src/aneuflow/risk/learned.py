@@ -27,6 +27,8 @@ PROBABILITY = "rupture_resemblance"
 NORMAL_95 = 1.96
 # Levels rarer than this in the training table are no part of what an unknown answer can be.
 LEAST_SHARE = 0.02
+# Between cases: another level is one apart, a number one apart for each standard deviation, an unknown answer as far.
+LEVEL_DISTANCE = UNKNOWN_DISTANCE = 1.0
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ class _TermSpan:
             raise InputError(f"Answer {self.answer} = {self.given} is no number; correct it.")
         given = self.given
         if not first <= given.value <= last:
-            self.outside = f"{first:g}–{last:g}"
+            self.outside = f"{first:.3g}–{last:.3g}"
         knots = [knot for knot in self.term["knots"] if given.low < knot < given.high]
         return number_columns(self.term, np.clip([given.value, given.low, given.high, *knots], first, last))
 
@@ -176,11 +178,7 @@ def _percent(logit: float) -> float:
 
 
 def similar_cases(model: Model, answers: Answers, count: int) -> tuple[SimilarCase, ...]:
-    """The cases of the training table nearest in what the model weighs: the sum over answers of the differences in effect.
-
-    A different level or a step in age counts by how much it moves the log-odds, so that what matters to the model matters here;
-    answers that either side lacks are left out of the sum, at the price of half a unit.
-    """
+    """The cases of the training table nearest in the model's answers; ties in the order of the table."""
     if count == 0:
         return ()
     distances = []
@@ -189,7 +187,7 @@ def similar_cases(model: Model, answers: Answers, count: int) -> tuple[SimilarCa
         for term in model.terms:
             given, other = answers.get(term["answer"]), case.answers.get(term["answer"], "")
             if given is None or other == "":
-                distance += 0.5
+                distance += UNKNOWN_DISTANCE
             else:
                 distance += _difference(term, given, other)
         distances.append((distance, index))
@@ -202,4 +200,4 @@ def _difference(term: Mapping[str, Any], given: Answer, other: str) -> float:
         ours, theirs = (number_columns(term, np.clip([value], first, last))[0, 0] for value in (given.value, float(other)))
         return abs(float(ours - theirs)) / float(term["scale"][0])
     aliases = term.get("aliases", {})
-    return 0.0 if aliases.get(given, given) == aliases.get(other, other) else 1.0
+    return 0.0 if aliases.get(given, given) == aliases.get(other, other) else LEVEL_DISTANCE

@@ -11,11 +11,12 @@ from aneuflow.verification import (
     refinement,
     thinning,
     vessel_pulse,
+    windkessel_pipe,
     womersley_tube,
 )
 from aneuflow.verification.trial import Case
 
-_MODULES = (poiseuille, womersley_tube, bend, thinning, openfoam, vessel_pulse, aneumo, nozzle, refinement)
+_MODULES = (poiseuille, womersley_tube, bend, thinning, windkessel_pipe, openfoam, vessel_pulse, aneumo, nozzle, refinement)
 
 
 def all_cases() -> tuple[Case, ...]:

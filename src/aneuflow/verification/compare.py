@@ -15,6 +15,7 @@ from aneuflow.types import Cap, FloatArray, LumenModel, Surface, VolumeField
 
 PATCH_MM = 0.5
 _CAP_LAYERS = 4.0  # spacings next to a cap over which the pressure is taken to be linear
+_NEAR = 12  # triangles, by their centers, among which the nearest is looked for: all of them of about one size
 _CAP_SKIP = 0.5  # spacings right at the cap that the boundary condition itself has made
 
 
@@ -29,7 +30,7 @@ def patch_average(centers_mm: FloatArray, areas: FloatArray, values: FloatArray)
 
 def on_surface(surface: Surface, values: FloatArray, places_mm: FloatArray) -> FloatArray:
     """Point values (n, k) of a triangle surface at the points nearest to `places_mm` (m, 3), linear in each triangle."""
-    near = cKDTree(surface.points[surface.triangles].mean(axis=1)).query(places_mm, k=12)[1]
+    near = cKDTree(surface.points[surface.triangles].mean(axis=1)).query(places_mm, k=min(_NEAR, len(surface.triangles)))[1]
     a, b, c = (surface.points[surface.triangles[near, k]] for k in range(3))
     shares = _nearest_shares(places_mm[:, None], a, b, c)
     closest = np.einsum("nks,nksd->nkd", shares, np.stack([a, b, c], axis=2))

@@ -23,7 +23,7 @@ _LEAST_DIGITS = 3
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;color:#1f2933;max-width:70rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse;width:100%;margin:.6rem 0}
 td,th{border-bottom:1px solid #d9dee3;padding:.3rem .6rem;text-align:left}
-td.n{text-align:right;font-variant-numeric:tabular-nums}.fail{color:#b3261e;font-weight:600}.pass,.aim{color:#226b3a}
+td.n,th.n{text-align:right}td.n{font-variant-numeric:tabular-nums}.fail{color:#b3261e;font-weight:600}.pass,.aim{color:#226b3a}
 .plots{display:flex;flex-wrap:wrap;gap:1rem}svg{max-width:100%;height:auto}p.note{color:#52606d}"""
 
 
@@ -33,7 +33,7 @@ def results(judged: Sequence[Judged], code: str, threads: int) -> dict[str, Any]
         "version": __version__,
         "code": code,
         "machine": machine(threads),
-        "cases": [_case(one) for one in judged],
+        "cases": [_case(one, code) for one in judged],
     }
 
 
@@ -56,7 +56,7 @@ def _processor() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
-def _case(one: Judged) -> dict[str, Any]:
+def _case(one: Judged, code: str) -> dict[str, Any]:
     return {
         "name": one.case.name,
         "title": one.case.title,
@@ -68,11 +68,13 @@ def _case(one: Judged) -> dict[str, Any]:
                 "numbers": dict(record.found.numbers),
                 "wall_seconds": round(record.wall_seconds, 1),
                 "cpu_seconds": round(record.cpu_seconds, 1),
+                "code": record.code,
             }
             for name, record in one.records.items()
         ],
         "not_run": dict(one.not_run),
         "failed": dict(one.failed),
+        "older": [name for name, record in one.records.items() if record.code != code],
     }
 
 
@@ -104,7 +106,7 @@ def markdown(content: Mapping[str, Any]) -> str:
         "the solver is to be. A value is an error unless its line says otherwise, with its sign where it has one; the worst of",
         "a group stands for it. What failed and what was not measured is in the table too.",
         "",
-        f"aneuflow {content['version']}, code {content['code']}, {made['processor']}, {made['threads']} threads.",
+        f"aneuflow {content['version']}, code {content['code']}, {made['processor']}, threads: {made['threads']}.",
     ]
     for case in content["cases"]:
         lines += ["", f"## {case['title']}", "", f"`{case['name']}`" + (f": {case['note']}" if case["note"] else ""), ""]
@@ -130,7 +132,8 @@ def _effort(case: Mapping[str, Any]) -> str:
     cpu, wall = (sum(trial[key] for trial in case["trials"]) for key in ("cpu_seconds", "wall_seconds"))
     spread = f"{min(cells):,.0f} to {max(cells):,.0f}" if min(cells) < max(cells) else f"{max(cells):,.0f}"
     runs = f"{len(case['trials'])} run{'s' if len(case['trials']) > 1 else ''}"
-    return f"{runs}, {spread} cells, {cpu:.0f} CPU seconds, {wall:.0f} seconds by the clock."
+    older = f" Measured with older code: {', '.join(case['older'])}." if case["older"] else ""
+    return f"{runs}, {spread} cells, {cpu:.0f} CPU seconds, {wall:.0f} seconds by the clock.{older}"
 
 
 def _missing(case: Mapping[str, Any]) -> list[str]:
@@ -143,12 +146,14 @@ def _missing(case: Mapping[str, Any]) -> list[str]:
 def html(content: Mapping[str, Any], judged: Sequence[Judged]) -> str:
     """The same as one HTML page that needs nothing else, with the plots of each case."""
     made = content["machine"]
-    head = f"aneuflow {content['version']}, code {content['code']}, {made['processor']}, {made['threads']} threads"
+    head = f"aneuflow {content['version']}, code {content['code']}, {made['processor']}, threads: {made['threads']}"
     parts = [f"<h1>How accurate is it</h1><p>{escape(head)}</p>"]
     for case, one in zip(content["cases"], judged, strict=True):
-        parts.append(f"<h2>{escape(case['title'])}</h2><p class=note>{escape(case['name'])}: {escape(case['note'])}</p>")
+        parts.append(
+            f"<h2>{escape(case['title'])}</h2><p class=note><code>{escape(case['name'])}</code> {escape(case['note'])}</p>"
+        )
         rows = "".join(_html_row(row) for row in case["rows"])
-        parts.append(f"<table><tr><th>what<th>must<th>aim<th>reached<th></tr>{rows}</table>")
+        parts.append(f"<table><tr><th>what<th class=n>must<th class=n>aim<th class=n>reached<th></tr>{rows}</table>")
         parts.append(f"<p class=note>{escape(' '.join([_effort(case), *(f'Not run: {t}' for t in _missing(case))]))}</p>")
         parts.append("<div class=plots>" + "".join(map(drawn, one.case.plots(one.found))) + "</div>")
     body = "\n".join(parts)

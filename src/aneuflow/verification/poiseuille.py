@@ -17,16 +17,18 @@ OBLIQUE = (1, 2, 3)
 DIAMETERS = 4.0
 CELLS_ACROSS = 20
 GRIDS = (12, 16, 24)
+ORDER_MACH = 0.1  # on the coarsest
 SLOW, FAST = 100.0, 500.0
-_PART = (0.4, 0.8)  # of the length
+FORGETFUL = 30.0  # the flow has forgotten the inlet within half the tube: what is left is walls, collision and the reading
+_PART = (0.6, 0.85)  # of the length
 
 
-def developed_flow(means: Means, direction: tuple[int, int, int], cells_across: float, reynolds: float) -> Found:
+def developed_flow(means: Means, direction: tuple[int, int, int], cells_across: int, reynolds: float, max_mach: float) -> Found:
     """The errors of one tube; the pressure's too, with what the outlet leaves of its zero, over rho U^2."""
     axis: FloatArray = np.array(direction, dtype=np.float64)
     flow, length = flow_ml_s(reynolds, RADIUS_MM, PLASMA), 2.0 * RADIUS_MM * DIAMETERS
     viscosity = PLASMA.parameters["viscosity"]
-    solution = solve_tube(means, axis, DIAMETERS, cells_across, flow, PLASMA)
+    solution = solve_tube(means, axis, DIAMETERS, cells_across, flow, PLASMA, max_mach=max_mach)
     part = (_PART[0] * length, _PART[1] * length)
     shear = poiseuille_shear_pa(flow, RADIUS_MM, viscosity)
     numbers = tube_errors(solution, axis, part, partial(poiseuille_velocity, flow, RADIUS_MM), shear)
@@ -37,10 +39,11 @@ def developed_flow(means: Means, direction: tuple[int, int, int], cells_across: 
     return Found(numbers)
 
 
-def _trial(direction: tuple[int, int, int], cells_across: int, reynolds: float) -> Trial:
-    name = f"tube-{''.join(map(str, direction))}-re{reynolds:g}-{cells_across}"
-    settings = {"direction": list(direction), "cells_across": cells_across, "reynolds": reynolds}
-    return Trial(name, settings, partial(developed_flow, direction=direction, cells_across=cells_across, reynolds=reynolds))
+def _trial(prefix: str, direction: tuple[int, int, int], cells_across: int, reynolds: float, max_mach: float = 0.15) -> Trial:
+    name = f"{prefix}-{''.join(map(str, direction))}-re{reynolds:g}-{cells_across}"
+    settings = {"cells_across": cells_across, "reynolds": reynolds, "max_mach": max_mach}
+    run = partial(developed_flow, direction=direction, **settings)  # type: ignore[arg-type]
+    return Trial(name, {"direction": list(direction), **settings}, run)
 
 
 def _worst(found: Mapping[str, Found], key: str) -> float | None:
@@ -50,7 +53,7 @@ def _worst(found: Mapping[str, Found], key: str) -> float | None:
 
 
 def _rows(found: Mapping[str, Found], velocity: Gate, mean: Gate, scatter: Gate) -> tuple[Row, ...]:
-    of = f"worst of {len(found)} directions"
+    of = f"worst of {len(found)} direction{'s' if len(found) > 1 else ''}"
     return (
         Row(f"velocity L2, {of}", "%", velocity, _worst(found, "velocity_l2_percent")),
         Row(f"mean wall shear, {of}", "%", mean, _worst(found, "shear_percent")),
@@ -76,8 +79,8 @@ def observed_order(cells_across: list[float], errors: list[float]) -> float:
 
 
 def _series(found: Mapping[str, Found], key: str) -> tuple[list[float], list[float]]:
-    grids = [n for n in GRIDS if f"tube-123-re{SLOW:g}-{n}" in found]
-    return [float(n) for n in grids], [abs(found[f"tube-123-re{SLOW:g}-{n}"].numbers[key]) for n in grids]
+    grids = [n for n in GRIDS if f"order-123-re{FORGETFUL:g}-{n}" in found]
+    return [float(n) for n in grids], [abs(found[f"order-123-re{FORGETFUL:g}-{n}"].numbers[key]) for n in grids]
 
 
 _CONVERGING = {"velocity L2": "velocity_l2_percent", "mean wall shear": "shear_percent", "scatter": "shear_scatter_percent"}
@@ -110,14 +113,14 @@ def _plot_directions(found: Mapping[str, Found]) -> tuple[Plot, ...]:
     keys = {"velocity L2": "velocity_l2_percent", "mean wall shear": "shear_percent", "scatter": "shear_scatter_percent"}
     places = [float(k) for k in range(len(names))]
     curves = {what: (places, [found[name].numbers[key] for name in names]) for what, key in keys.items()}
-    label = "; ".join(f"{k} {name}" for k, name in enumerate(names))
+    label = "direction: " + ", ".join(f"{k} = {name.split('-')[1]}" for k, name in enumerate(names))
     return (Plot("Error by direction of the tube", label, "error, %", curves, tuple(keys)),) if names else ()
 
 
 def cases() -> tuple[Case, ...]:
-    slow = tuple(_trial(direction, CELLS_ACROSS, SLOW) for direction in DIRECTIONS)
-    fast = tuple(_trial(direction, CELLS_ACROSS, FAST) for direction in DIRECTIONS)
-    order = tuple(_trial(OBLIQUE, cells, SLOW) for cells in GRIDS)
+    slow = tuple(_trial("tube", direction, CELLS_ACROSS, SLOW) for direction in DIRECTIONS)
+    fast = tuple(_trial("tube", direction, CELLS_ACROSS, FAST) for direction in DIRECTIONS)
+    order = tuple(_trial("order", OBLIQUE, cells, FORGETFUL, ORDER_MACH * GRIDS[0] / cells) for cells in GRIDS)
     return (
         Case(
             "poiseuille",
@@ -135,5 +138,12 @@ def cases() -> tuple[Case, ...]:
             _plot_directions,
             quick=(fast[3].name,),
         ),
-        Case("order", "Order of accuracy, tube along (1,2,3)", order, _judge_order, _plot_order),
+        Case(
+            "order",
+            "Order of accuracy, tube along (1,2,3)",
+            order,
+            _judge_order,
+            _plot_order,
+            note=f"Reynolds number {FORGETFUL:g}, low enough to forget the inlet; the relaxation time stays from grid to grid.",
+        ),
     )

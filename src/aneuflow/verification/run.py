@@ -52,6 +52,7 @@ class Wanted:
     quick: bool = False
     only: tuple[str, ...] = ()
     keep_older: bool = False
+    run: bool = True
     code: str = field(default_factory=lambda: code_fingerprint())
 
 
@@ -79,6 +80,8 @@ def _judged(case: Case, wanted: Wanted, started: Callable[[str], Progress]) -> J
             not_run[trial.name] = "not part of --quick"
         elif kept is not None:
             records[trial.name] = kept
+        elif not wanted.run:
+            not_run[trial.name] = "not run yet"
         elif missing:
             not_run[trial.name] = f"{missing[0]} is not under {wanted.data}"
         else:
@@ -95,8 +98,8 @@ def _ran(trial: Trial, wanted: Wanted, progress: Progress) -> Record:
     state = CheckpointFile(folder / f"{trial.name}.state", record_key(trial, wanted.code))
     began, used = time.monotonic(), time.process_time()
     found = trial.run(Means(wanted.data, wanted.threads, state, progress))
-    record = Record(found, time.monotonic() - began, time.process_time() - used)
-    key = {"version": __version__, "code": wanted.code, "settings": dict(trial.settings)}
+    record = Record(found, time.monotonic() - began, time.process_time() - used, wanted.code)
+    key = {"version": __version__, "settings": dict(trial.settings)}
     file = folder / f"{trial.name}.json"
     temporary = file.with_suffix(".writing")
     temporary.write_text(json.dumps(key | asdict(record), indent=1), "utf-8")
@@ -114,7 +117,7 @@ def kept_record(trial: Trial, wanted: Wanted) -> Record | None:
         if not same or (stored["code"] != wanted.code and not wanted.keep_older):
             return None
         curves = {name: (list(x), list(y)) for name, (x, y) in stored["found"]["curves"].items()}
-        return Record(Found(stored["found"]["numbers"], curves), stored["wall_seconds"], stored["cpu_seconds"])
+        return Record(Found(stored["found"]["numbers"], curves), stored["wall_seconds"], stored["cpu_seconds"], stored["code"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

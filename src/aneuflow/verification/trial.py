@@ -42,11 +42,12 @@ class Trial:
 
 @dataclass(frozen=True)
 class Record:
-    """A trial that has ended: what it found, and what it took."""
+    """A trial that has ended: what it found, what it took, and the fingerprint of the code it ran with."""
 
     found: Found
     wall_seconds: float
     cpu_seconds: float
+    code: str
 
 
 @dataclass(frozen=True)

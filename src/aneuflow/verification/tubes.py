@@ -22,6 +22,7 @@ from aneuflow.verification.shapes import INLET, OUTLET, frame_along, tube_model
 from aneuflow.verification.trial import Means
 
 RADIUS_MM = 2.0
+_CONVERGENCE_PERCENT = 0.2
 PLASMA = Blood(1060.0, "newtonian", {"viscosity": 0.0035})
 
 
@@ -33,12 +34,22 @@ def tube_conditions(flow_ml_s: float, blood: Blood, waveform: Waveform | None = 
 
 
 def solve_tube(
-    means: Means, axis: FloatArray, diameters: float, cells_across: float, flow_ml_s: float, blood: Blood, percent: float = 0.2
+    means: Means,
+    axis: FloatArray,
+    diameters: float,
+    cells_across: float,
+    flow_ml_s: float,
+    blood: Blood,
+    max_mach: float = 0.15,
 ) -> FlowSolution:
     """Steady flow in a tube of `diameters` length with `cells_across` lattice cells in its diameter."""
     model = tube_model(RADIUS_MM, 2.0 * RADIUS_MM * diameters, axis)
     settings = FlowSettings(
-        resolution_mm=2.0 * RADIUS_MM / cells_across, steady=True, threads=means.threads, convergence_percent=percent
+        resolution_mm=2.0 * RADIUS_MM / cells_across,
+        steady=True,
+        threads=means.threads,
+        convergence_percent=_CONVERGENCE_PERCENT,
+        max_mach=max_mach,
     )
     return simulate(model, tube_conditions(flow_ml_s, blood), settings, means.progress, means.checkpoint)
 

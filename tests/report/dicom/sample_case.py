@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from aneuflow.case import store
 from aneuflow.case.folder import CaseFolder, Manifest, StageRecord
 from aneuflow.imaging import read_image
 from aneuflow.report.dicom import derived_series
-from aneuflow.types import FloatArray, Note, Volume
+from aneuflow.types import FloatArray, FlowSolution, LumenModel, Note, Volume
 from tests.report.sample import sample_boundary, sample_flow, sample_image, sample_model, sample_morphology
 
 SECRET = "Zhivago"
@@ -48,10 +49,16 @@ def original_series(folder: Path, affine: FloatArray | None = None, modality: st
     return list(images)
 
 
+@cache
+def _model_and_flow() -> tuple[LumenModel, FlowSolution]:
+    model = sample_model()
+    return model, sample_flow(model)
+
+
 def write_case(path: Path, image: Volume | None, kind: str = "image", pdf: bytes | None = b"%PDF-1.4\n%%EOF\n") -> CaseFolder:
     """A case folder whose every stage is done."""
     case = CaseFolder(path)
-    model = sample_model()
+    model, flow = _model_and_flow()
     boundary = replace(sample_boundary(), notes=(Note("profile_plug", {}, "assumption"),))
     for folder in STAGES.values():
         (path / folder).mkdir(parents=True)
@@ -60,7 +67,7 @@ def write_case(path: Path, image: Volume | None, kind: str = "image", pdf: bytes
     store.write_model(path / "model", model)
     store.write_morphology(path / "morphology", sample_morphology())
     store.write_boundary(path / "boundary", boundary)
-    store.write_flow(path / "flow", sample_flow(model))
+    store.write_flow(path / "flow", flow)
     if pdf is not None:
         (path / "report/report.pdf").write_bytes(pdf)
     stages = {name: StageRecord("done", "key", folder, case.outputs(folder), 0.0) for name, folder in STAGES.items()}

@@ -63,5 +63,5 @@ def quantity_code(entry: Quantity) -> tuple[str, str, str]:
 
 def unit_code(unit: str) -> tuple[str, str, str]:
     """(UCUM, code, name) of a unit of the registry."""
-    code = unit.replace("²", "2").replace("³", "3").replace("°", "deg").replace("1/", "/").replace("µ", "u")
+    code = unit.replace("²", "2").replace("³", "3").replace("°", "deg").replace("1/", "/").replace("mmHg", "mm[Hg]")
     return "UCUM", code, _UNIT_NAMES.get(code, code)

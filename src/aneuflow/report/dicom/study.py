@@ -87,8 +87,12 @@ def finish(result: Dataset, study: Dataset) -> None:
     """What every result takes over from its study beyond the library's own: Unicode names, and whether identity is removed."""
     result.SpecificCharacterSet = "ISO_IR 192"
     for name in _DEIDENTIFIED:
-        if name in study:
+        if study.get(name):
             setattr(result, name, study[name].value)
+    removed = result.get("PatientIdentityRemoved") == "YES"
+    if removed and not (result.get("DeidentificationMethod") or result.get("DeidentificationMethodCodeSequence")):
+        # The standard wants a method; de-identified series met in practice leave it empty.
+        result.DeidentificationMethod = "Not stated by the source images"
 
 
 def new_uid() -> UID:

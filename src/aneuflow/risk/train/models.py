@@ -53,7 +53,7 @@ def candidates(cohort: Cohort) -> list[Candidate]:
     return [
         *found,
         Candidate("logistic", PENALTIES, lambda rows, c: fit_additive(rows, c, None)),
-        Candidate("ebm", (0, 3), _fit_ebm),
+        Candidate("ebm", (0,), _fit_ebm),
         Candidate("boosting", (2, 3), _fit_boosting),
     ]
 

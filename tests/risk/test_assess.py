@@ -1,0 +1,167 @@
+"""The whole stage on a made-up aneurysm: what is refused, questioned, widened, written and read again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from aneuflow.case.risk_store import read_risk, write_risk
+from aneuflow.report.content import ReportContent
+from aneuflow.report.risk_section import bars, risk_values
+from aneuflow.report.text import catalogue
+from aneuflow.risk import Clinical, Flow, GradeSettings, assess_risk
+from aneuflow.risk.settings import Rules
+from aneuflow.types import Measure, Risk
+from tests.report.sample import sample_content
+
+ANSWERS: dict[str, Any] = {
+    "age_years": 58, "sex": "female", "population": "europe", "hypertension": False, "smoking": "never", "earlier_sah": False,
+    "family_history": False, "multiple": False, "site": "ophthalmic_ica", "irregular": False, "daughter_sac": False,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def content() -> ReportContent:
+    return sample_content()
+
+
+def assess(content: ReportContent, flow: bool = True, steady: bool = False, rules: Rules | None = None, **answers: Any) -> Risk:
+    settings = GradeSettings(samples=8, rules=rules)
+    solution = Flow(content.flow, steady) if flow else None
+    return assess_risk(content.model, content.morphology, solution, Clinical(**answers), settings, [] if flow else None)
+
+
+def test_full_answers_give_a_grade_with_reasons(content: ReportContent) -> None:
+    risk = assess(content, **ANSWERS)
+    assert risk.grade is not None and risk.grade.grade == "low" and risk.grade.why == ()
+    assert (
+        risk.resemblance is not None and risk.resemblance.probability.value is not None and len(risk.resemblance.similar) == 5
+    )
+    assert risk.flow_used and risk.wall is not None and len(risk.region_id) == len(content.flow.wall.points)
+
+
+def test_without_answers_there_is_no_grade_and_the_answers_are_named(content: ReportContent) -> None:
+    risk = assess(content)
+    assert risk.grade is not None and risk.grade.grade is None
+    assert [note.code for note in risk.grade.why] == ["grade_too_wide"]
+    assert {change.answer for change in risk.grade.changes} >= {"site"}
+    assert "site_not_given" in [note.code for note in risk.notes] and "basilar_tip" not in risk.proposed_sites
+
+
+def test_without_flow_the_grade_is_wider_and_says_so(content: ReportContent) -> None:
+    with_flow, without = assess(content, **ANSWERS).grade, assess(content, flow=False, **ANSWERS)
+    assert with_flow is not None and without.grade is not None
+    assert with_flow.points.high is not None and without.grade.points.high is not None
+    assert without.grade.points.high - without.grade.points.low > with_flow.points.high - with_flow.points.low
+    assert not without.flow_used and without.regions == () and "grade_without_flow" in [note.code for note in without.notes]
+
+
+def test_a_population_without_scores_is_not_taken_for_low_risk(content: ReportContent) -> None:
+    europe, china = (assess(content, **{**ANSWERS, "population": name}).grade for name in ("europe", "china"))
+    assert europe is not None and china is not None and europe.points.high is not None and china.points.high is not None
+    assert china.points.high == europe.points.high + 3 and china.points.low == europe.points.low
+
+
+def test_steady_flow_leaves_out_what_needs_a_cycle(content: ReportContent) -> None:
+    risk = assess(content, steady=True, **ANSWERS)
+    assert set(risk.not_looked_for) == {"low_oscillating_region", "high_residence_region"}
+    assert "regions_steady" in [note.code for note in risk.notes]
+    line = next(line for line in risk.grade.evidence if line.id == "low_oscillating") if risk.grade else None
+    assert line is not None and (line.low, line.high) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"age_years": 7}, "question_age"), ({"size_mm": 22.0}, "question_size"), ({"site": "basilar_tip"}, "question_site"),
+        ({"growth": False, "growth_mm": 2.5}, "question_growth"),
+    ],
+)  # fmt: skip
+def test_contradictions_are_questioned_by_name_and_value(content: ReportContent, changed: dict[str, Any], code: str) -> None:
+    risk = assess(content, **{**ANSWERS, **changed})
+    assert risk.grade is not None and risk.grade.grade is None
+    note = next(note for note in risk.grade.why if note.code == code)
+    assert note in risk.notes and note.values["answer"] in changed and note.values["given"] is not None
+
+
+def test_a_confirmed_answer_is_not_questioned_again(content: ReportContent) -> None:
+    answers = {**ANSWERS, "size_mm": 22.0}
+    assert assess(content, **answers, confirmed=("size_mm",)).grade.grade == "low"  # type: ignore[union-attr]
+
+
+def test_a_denied_daughter_sac_is_questioned_where_one_was_measured(content: ReportContent) -> None:
+    measures = (*content.morphology.measures, Measure("bleb_count", 1.0, 1.0, 1.0))
+    found = assess(replace(content, morphology=replace(content.morphology, measures=measures)), **ANSWERS)
+    assert found.grade is not None and "question_daughter_sac" in [note.code for note in found.grade.why]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"age_years": 2039}, {"age_years": -1}, {"size_mm": 90}, {"sex": "unknown"}, {"site": "aorta"}, {"blood_type": "A"}],
+)
+def test_impossible_answers_are_refused_by_name(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        Clinical(**wrong)
+
+
+def test_outside_the_training_range_there_is_no_grade(content: ReportContent) -> None:
+    risk = assess(content, **{**ANSWERS, "age_years": 99})
+    assert risk.grade is not None and [note.code for note in risk.grade.why] == ["grade_outside"]
+
+
+def test_a_department_can_use_its_own_rules(content: ReportContent) -> None:
+    rules = Rules.model_validate(
+        {"name": "ours", "moderate": 1, "high": 2, "very_high": 3, "rule": [{"id": "x", "of": "size_mm", "steps": [[0, 2]]}]}
+    )
+    risk = assess(content, rules=rules, **ANSWERS)
+    assert risk.grade is not None and (risk.grade.grade, risk.grade.rules) == ("high", "ours")
+
+
+def test_without_an_aneurysm_nothing_is_graded(content: ReportContent) -> None:
+    bare = assess(replace(content, model=replace(content.model, aneurysm=None)), **ANSWERS)
+    assert bare.grade is None and bare.scores == () and [note.code for note in bare.notes] == ["risk_no_aneurysm"]
+
+
+def test_the_files_hold_all_of_it(content: ReportContent, tmp_path: Path) -> None:
+    for number, risk in enumerate((assess(content, **ANSWERS), assess(content, flow=False))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        write_risk(folder, risk)
+        again = read_risk(folder)
+        assert (again.grade, again.scores, again.regions, again.resemblance) == (
+            risk.grade, risk.scores, risk.regions, risk.resemblance
+        )  # fmt: skip
+        assert (again.notes, again.answers, again.flow_used) == (risk.notes, risk.answers, risk.flow_used)
+        np.testing.assert_array_equal(again.region_id, risk.region_id)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_section_has_words_for_everything(content: ReportContent, language: Any) -> None:
+    for answers in (ANSWERS, {}, {**ANSWERS, "age_years": 7}, {**ANSWERS, "population": "japan", "site": "acom"}):
+        values = risk_values(assess(content, **answers), language)
+        assert values is not None and len(values["scores"]) == 4 and len(values["left_out"]) == 2
+        shown = [name for name, _, _ in values["evidence"]] + [values["verdict"], values["plain"], *values["why"]]
+        assert all(line and "_" not in line and "{" not in line for line in shown), shown
+
+
+def test_nothing_recommends_a_treatment_or_foretells(content: ReportContent) -> None:
+    english = [sentence for key, sentence in catalogue("en").items() if key.startswith(("risk.", "evidence."))]
+    for word in ("should be treated", "we recommend", "will rupture"):
+        assert not any(word in sentence for sentence in english)
+
+
+def test_bars_are_to_scale(content: ReportContent) -> None:
+    risk = assess(content, **ANSWERS)
+    assert risk.resemblance is not None
+    made = bars(risk.resemblance.contributions, "en")
+    by_value = {bar.value: bar for bar in made}
+    largest = max(made, key=lambda bar: bar.width)
+    for text, bar in by_value.items():
+        ratio = abs(float(text.replace("−", "-"))) / abs(float(largest.value.replace("−", "-")))
+        assert bar.width / largest.width == pytest.approx(ratio, abs=0.03)
+        assert (bar.left >= 50 - 1e-9) == bar.raises or bar.width == 0
