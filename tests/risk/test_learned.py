@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -114,3 +116,13 @@ def test_the_shipped_model_has_the_directions_that_studies_found() -> None:
 
     assert chance(site="acom") > chance() > chance(site="ophthalmic_ica") > chance(site="cavernous_ica")
     assert chance(size_mm=exactly(12)) > chance(size_mm=exactly(3))
+
+
+def test_a_model_is_applied_without_any_learning_library() -> None:
+    script = (
+        "import sys; sys.modules.update({'sklearn': None, 'interpret': None, 'pandas': None})\n"
+        "from aneuflow.risk.learned import resemblance, shipped_model\n"
+        "print(len(resemblance(shipped_model(), {}).contributions))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "8"

@@ -243,8 +243,8 @@ def _plain_words(risk: Risk, grade: Grade, language: Language) -> str:
     if grade.grade is None:
         sentences.append(text(language, "risk.plain_in_the_way", missing=missing))
     else:
-        span = _grades(grade.low, grade.high, language)
-        sentences.append(text(language, "risk.plain_unsure", span=span, missing=missing))
+        grades = _grades(grade.low, grade.high, language)
+        sentences.append(text(language, "risk.plain_unsure", span=grades, missing=missing))
     sentences.append(text(language, "risk.plain_purpose"))
     return ("" if language == "zh" else " ").join(sentences)
 
