@@ -76,9 +76,16 @@ def _monitors(problem: Problem, run: Run) -> tuple[float, ...]:
 
 
 def opening_speed(model: LumenModel, boundary: BoundaryConditions) -> float:
-    """Highest velocity in the openings, m/s, at mean flow: twice their mean, as on the axis of a tube."""
-    caps = {cap.id: cap for cap in model.extended_caps}
+    """Highest velocity in the openings, m/s, at mean flow: twice their mean, as on the axis of a tube.
+
+    Outlets whose share is not given are taken to share what is left by their areas.
+    """
+    areas = {cap.id: cap.area_mm2 for cap in model.extended_caps}
     total = sum(inlet.mean_flow_ml_s for inlet in boundary.inlets)
+    open_ids = [outlet.cap_id for outlet in boundary.outlets if outlet.flow_share is None and outlet.cap_id in areas]
+    left = total * (1.0 - sum(outlet.flow_share or 0.0 for outlet in boundary.outlets))
+    open_area = sum(areas[cap] for cap in open_ids)
     flows = {inlet.cap_id: inlet.mean_flow_ml_s for inlet in boundary.inlets}
-    flows |= {outlet.cap_id: total * (outlet.flow_share or 0.0) for outlet in boundary.outlets}
-    return max(2.0 * flow / caps[cap].area_mm2 for cap, flow in flows.items() if cap in caps)
+    flows |= {outlet.cap_id: total * outlet.flow_share for outlet in boundary.outlets if outlet.flow_share is not None}
+    flows |= {cap: left * areas[cap] / open_area for cap in open_ids}
+    return max(2.0 * flow / areas[cap] for cap, flow in flows.items() if cap in areas)
