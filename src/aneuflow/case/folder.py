@@ -22,6 +22,7 @@ FORMAT = 1
 MANIFEST = "case.json"
 CHECKPOINT_FOLDER = ".checkpoint"
 LOCK = ".lock"
+FAILURE_LOG = "failure.log"
 
 StageState = Literal["done", "failed"]
 
@@ -67,6 +68,10 @@ class CaseFolder:
     def manifest_file(self) -> Path:
         return self.path / MANIFEST
 
+    @property
+    def failure_log(self) -> Path:
+        return self.path / FAILURE_LOG
+
     def exists(self) -> bool:
         return self.manifest_file.exists()
 
@@ -93,12 +98,12 @@ class CaseFolder:
                 self._remove_if_never_begun(was_there)
 
     def _contents(self) -> Iterator[Path]:
-        return (entry for entry in self.path.iterdir() if entry.name != LOCK)
+        return (entry for entry in self.path.iterdir() if entry.name not in (LOCK, FAILURE_LOG))
 
     def _remove_if_never_begun(self, was_there: bool) -> None:
         if not self.exists() and not any(self._contents()):
             (self.path / LOCK).unlink(missing_ok=True)
-            if not was_there:
+            if not was_there and not self.failure_log.exists():
                 self.path.rmdir()
 
     def _mend(self) -> None:

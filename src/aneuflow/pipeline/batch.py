@@ -93,8 +93,8 @@ def _child(entry: BatchEntry, case: Path, tables: Tables, answer: Connection) ->
         answer.close()  # the parent was interrupted too and says so
     except OSError as error:
         answer.send((4, f"Cannot use {error.filename}: {error.strerror}; check path, permission and free space."))
-    except Exception as error:
-        answer.send((1, f"Unexpected {type(error).__name__}: {error}"))
+    except Exception as error:  # its message may quote a patient's name
+        answer.send((1, f"Failed in an unforeseen way ({type(error).__name__}); run the case alone to see where."))
 
 
 def _assess_apart(entry: BatchEntry, case: Path, tables: Tables) -> tuple[int, str]:

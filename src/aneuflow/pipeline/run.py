@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aneuflow.case.folder import CaseFolder, Manifest, StageRecord
-from aneuflow.errors import AneuflowError, InputError
+from aneuflow.errors import AneuflowError, InputError, ResourceError, unforeseen
 from aneuflow.pipeline.inputs import RECORDS, describe, import_input, import_records, import_waveform
 from aneuflow.pipeline.settings import Settings, Tables, settings_from
 from aneuflow.pipeline.stages import FLOW_STAGES, GRADE, Stage, StageRun, chain
@@ -41,12 +41,13 @@ def assess(path: Path, case_path: Path, tables: Tables | None = None, progress: 
     """Run the whole chain from an input file into a case folder.
 
     tables: settings laid over those the case already has, one table a stage. Raises InputError (the folder holds another
-    input, the input is wrong), MethodError, ResourceError; each failure is also written into the case.
+    input, the input is wrong), MethodError, ResourceError; each failure is also written into the case. What no code foresaw
+    is an UnforeseenError, its traceback in the case's failure.log.
     """
     case = CaseFolder(case_path)
     if path.is_dir() and case_path.resolve().is_relative_to(path.resolve()):
         raise InputError(f"Case folder {case_path} lies within the input folder {path}; choose one outside it with -o.")
-    with case.locked():
+    with case.locked(), _told(case, IMPORT, with_messages=False):
         stored = case.manifest().settings if case.exists() else {}
         settings = settings_from(stored, tables or {})
         described = describe(path, settings.input)
@@ -66,7 +67,7 @@ def run_stage(case_path: Path, last: str, tables: Tables | None = None, progress
     """Run the chain of an existing case up to the stage `last`, with settings laid over the stored ones."""
     case = CaseFolder(case_path)
     case.manifest()
-    with case.locked():
+    with case.locked(), _told(case, last, with_messages=False):
         manifest = case.manifest()
         settings = settings_from(manifest.settings, tables or {})
         if settings.input.model_dump() != manifest.input.get("settings"):
@@ -80,6 +81,20 @@ def run_stage(case_path: Path, last: str, tables: Tables | None = None, progress
         with _settings_kept_if_good(case, manifest.settings):
             settings = _keep_settings(case, settings, tables or {})
             return _run_chain(case, settings, last, progress)
+
+
+@contextmanager
+def _told(case: CaseFolder, stage: str, with_messages: bool) -> Iterator[None]:
+    """Turns what no code foresaw into one sentence; with_messages: False while files are read that may hold patient data."""
+    case.failure_log.unlink(missing_ok=True)
+    try:
+        yield
+    except (AneuflowError, OSError):
+        raise
+    except MemoryError:
+        raise ResourceError(f"Memory ran out in stage {stage}; use a coarser --resolution or a smaller region.") from None
+    except Exception as error:
+        raise unforeseen(error, f"Stage {stage}", case.failure_log, with_messages) from error
 
 
 @contextmanager
@@ -169,7 +184,7 @@ def _run_chain(case: CaseFolder, settings: Settings, last: str | None, progress:
 def _run_one(case: CaseFolder, stage: Stage, run: StageRun) -> StageEnd:
     start = time.monotonic()
     try:
-        with case.writing(stage.folder) as target:
+        with _told(case, stage.name, with_messages=True), case.writing(stage.folder) as target:
             stage.run(replace(run, target=target))
     except AneuflowError as error:
         _record_failure(case, stage, run.key, time.monotonic() - start, str(error))
