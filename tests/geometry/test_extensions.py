@@ -56,3 +56,17 @@ def test_an_extension_that_would_meet_the_vessel_is_cut_short() -> None:
     assert sf.is_closed(extended.surface.triangles)
     lengths = [float(np.linalg.norm(end.center_mm - cap.center_mm)) for cap, end in zip(caps, ends, strict=True)]
     assert min(lengths) < 16 - 1
+
+
+def test_a_rim_of_slender_triangles_gets_no_lid_of_millions() -> None:
+    angle = np.linspace(0, 2 * np.pi, 1500, endpoint=False)
+    circle = np.stack([1.5 * np.cos(angle), 1.5 * np.sin(angle)], axis=1)
+    points = np.concatenate([np.column_stack([circle, np.full(1500, z)]) for z in (0.0, 10.0)])
+    low, high = np.arange(1500), np.arange(1500) + 1500
+    next_low, next_high = np.roll(low, -1), np.roll(high, -1)
+    wall = np.concatenate([np.stack([low, next_low, next_high], axis=1), np.stack([low, next_high, high], axis=1)])
+    lumen, caps = close_ends(Surface(points, wall.astype(np.int32)))
+    extended, ends, _ = extend(lumen, caps, 0.5, 0.5)
+    assert sf.is_closed(extended.surface.triangles)
+    assert [end.area_mm2 for end in ends] == pytest.approx([cap.area_mm2 for cap in caps])
+    assert all((extended.patch == cap.id).sum() < 12_000 for cap in caps)

@@ -9,6 +9,8 @@ from aneuflow.types import REGION_EXTENSION, WALL_PATCH, Cap, FloatArray, IntArr
 
 # An extension nearer to other wall than this many of its radii is cut short before it.
 _CLEARANCE_RADII = 1.25
+# Edge of a flat lid's inner triangles, in radii: a rim of slender triangles may be so fine that a lid as fine fills the memory.
+_FINEST_LID = 1 / 30
 
 
 def extend(
@@ -35,7 +37,7 @@ def extend(
         walls.append(wall)
         tube = layers.reshape(-1, 3)
         end_ring = layers[-1] if len(layers) else ring
-        inner, disc = sf.fill_disc(end_ring, _edge(ring))
+        inner, disc = sf.fill_disc(end_ring, max(_edge(ring), _FINEST_LID * cap.radius_mm))
         first_inner = count + len(tube)
         discs.append(np.concatenate([last, np.arange(first_inner, first_inner + len(inner))])[disc])
         ids.append(np.full(len(disc), cap.id))
