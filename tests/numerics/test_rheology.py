@@ -6,15 +6,7 @@ import numpy as np
 import pytest
 
 from aneuflow.numerics.rheology import relaxation_table, viscosity
-
-CARREAU_YASUDA = {
-    "viscosity": 0.0035,
-    "zero_shear_viscosity": 0.056,
-    "time_constant_s": 3.313,
-    "yasuda_exponent": 2.0,
-    "power_index": 0.3568,
-}
-CASSON = {"viscosity": 0.0035, "yield_stress_pa": 0.005}
+from tests.bloods import CARREAU_YASUDA, CASSON
 
 
 def test_newtonian_blood_does_not_thin() -> None:

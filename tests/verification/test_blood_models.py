@@ -9,18 +9,11 @@ from scipy.optimize import brentq
 from aneuflow.flow.settings import FlowSettings
 from aneuflow.flow.solve import simulate
 from aneuflow.types import Blood, BoundaryConditions, FlowSolution, InletCondition, OutletCondition
+from tests.bloods import CARREAU_YASUDA, CASSON
 from tests.flow.tubes import INLET, OUTLET, frame_along, tube_model
 
 RADIUS_MM, LENGTH_MM, FLOW_ML_S = 1.5, 12.0, 0.3
 AXIS = np.array([1.0, 2.0, 3.0])
-CARREAU_YASUDA = {
-    "viscosity": 0.0035,
-    "zero_shear_viscosity": 0.056,
-    "time_constant_s": 3.313,
-    "yasuda_exponent": 2.0,
-    "power_index": 0.3568,
-}
-CASSON = {"viscosity": 0.0035, "yield_stress_pa": 0.005}
 BLOODS = [Blood(1060.0, "carreau-yasuda", CARREAU_YASUDA), Blood(1060.0, "casson", CASSON)]
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from aneuflow.boundary.time_axis import check_rising
 from aneuflow.errors import InputError
 from aneuflow.types import PA_PER_MMHG, FloatArray
 
@@ -142,13 +143,7 @@ def checked(record: Record) -> Record:
         wrong = np.flatnonzero(~np.isfinite(values))
         if len(wrong):
             raise InputError(f"Record {name} has no finite number for {what} in row {wrong[0] + 1}; correct or leave it out.")
-    wrong = np.flatnonzero(np.diff(time) <= 0.0)
-    if len(wrong):
-        row = int(wrong[0]) + 1
-        verb = "repeats" if time[row] == time[row - 1] else "runs backward"
-        raise InputError(
-            f"Time {verb} in row {row + 1} of record {name} ({time[row - 1]:g} s, then {time[row]:g} s); sort the rows by time."
-        )
+    check_rising(time, f"record {name}", " s")
     if not record.curves:
         raise InputError(f"Record {name} has no velocity, pressure or flow; name a column such as peak_velocity_cm_s.")
     for curve in record.curves:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
+from aneuflow.boundary.time_axis import check_rising
 from aneuflow.errors import InputError
 from aneuflow.types import FloatArray, Waveform
 
@@ -101,14 +102,7 @@ def _normalized(name: str, period_s: float, phase: FloatArray, flow: FloatArray)
 def _check_times(time: FloatArray, name: str) -> None:
     if len(time) < 4:
         raise InputError(f"Waveform file {name} has {len(time)} rows; at least 4 are needed to describe a cycle.")
-    wrong = np.flatnonzero(np.diff(time) <= 0.0)
-    if len(wrong):
-        row = int(wrong[0]) + 1
-        verb = "repeats" if time[row] == time[row - 1] else "runs backward"
-        raise InputError(
-            f"Time {verb} in row {row + 1} of waveform file {name} ({time[row - 1]:g}, then {time[row]:g}); "
-            "sort the rows by time."
-        )
+    check_rising(time, f"waveform file {name}")
 
 
 def _pick(columns: dict[str, FloatArray], names: tuple[str, str], file: str) -> FloatArray:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pydicom
+from pydicom.dataset import Dataset
 
 from aneuflow.errors import InputError, ResourceError
 from aneuflow.imaging import quiet_dicom
@@ -185,3 +186,17 @@ def number(text: object) -> int | None:
         return int(str(text))
     except ValueError:
         return None
+
+
+def found_from(answer: Dataset, is_series: bool) -> Found:
+    """A study or series from the attributes that an archive answers with."""
+    modality = answer.get("Modality" if is_series else "ModalitiesInStudy", "") or ""
+    return Found(
+        uid=str(answer.get("SeriesInstanceUID" if is_series else "StudyInstanceUID", "")),
+        date=str(answer.get("StudyDate", "") or ""),
+        modality=modality if isinstance(modality, str) else "/".join(modality),
+        description=str(answer.get("SeriesDescription" if is_series else "StudyDescription", "") or ""),
+        images=number(answer.get("NumberOfSeriesRelatedInstances" if is_series else "NumberOfStudyRelatedInstances")),
+        patient_id=str(answer.get("PatientID", "") or ""),
+        patient_name=str(answer.get("PatientName", "") or ""),
+    )

@@ -6,14 +6,14 @@ import io
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import pydicom
 from pydicom.dataset import Dataset
 
 from aneuflow.errors import InputError, ResourceError
-from aneuflow.pacs.archive import Found, Keep, Query, number
+from aneuflow.pacs.archive import Found, Keep, Query, found_from
 from aneuflow.types import Progress
 
 try:
@@ -55,7 +55,7 @@ class DicomWeb:
             answers = self._asked(
                 lambda: self._client.search_for_studies(fields=_STUDY_FIELDS, search_filters=filters, get_remaining=True)
             )
-        return [_found(Dataset.from_json(answer), bool(query.study_uid)) for answer in answers]
+        return [found_from(Dataset.from_json(answer), bool(query.study_uid)) for answer in answers]
 
     def get(self, study_uid: str, series_uid: str, keep: Keep) -> None:
         def images() -> None:
@@ -107,16 +107,3 @@ def _session(url: str) -> requests.Session:
     elif user:
         session.auth = (user, password)
     return session
-
-
-def _found(answer: Any, is_series: bool) -> Found:
-    modality = answer.get("Modality" if is_series else "ModalitiesInStudy", "") or ""
-    return Found(
-        uid=str(answer.get("SeriesInstanceUID" if is_series else "StudyInstanceUID", "")),
-        date=str(answer.get("StudyDate", "") or ""),
-        modality=modality if isinstance(modality, str) else "/".join(modality),
-        description=str(answer.get("SeriesDescription" if is_series else "StudyDescription", "") or ""),
-        images=number(answer.get("NumberOfSeriesRelatedInstances" if is_series else "NumberOfStudyRelatedInstances")),
-        patient_id=str(answer.get("PatientID", "") or ""),
-        patient_name=str(answer.get("PatientName", "") or ""),
-    )

@@ -12,7 +12,7 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from aneuflow.errors import AneuflowError, ResourceError
-from aneuflow.pacs.archive import Found, Keep, Query, number
+from aneuflow.pacs.archive import Found, Keep, Query, found_from, number
 from aneuflow.types import Progress
 
 try:
@@ -51,7 +51,7 @@ class Dimse:
             for status, answer in association.send_c_find(_identifier(query, level), _FIND):
                 self._check(status, "find")
                 if answer is not None:
-                    found.append(_found(answer, level))
+                    found.append(found_from(answer, level == "SERIES"))
         return found
 
     def get(self, study_uid: str, series_uid: str, keep: Keep) -> None:
@@ -179,20 +179,6 @@ def _identifier(query: Query, level: str) -> Dataset:
         identifier.Modality = query.modality
         identifier.NumberOfSeriesRelatedInstances = None
     return identifier
-
-
-def _found(answer: Dataset, level: str) -> Found:
-    is_study = level == "STUDY"
-    modality = answer.get("ModalitiesInStudy" if is_study else "Modality", "") or ""
-    return Found(
-        uid=str(answer.get("StudyInstanceUID" if is_study else "SeriesInstanceUID", "")),
-        date=str(answer.get("StudyDate", "") or ""),
-        modality=modality if isinstance(modality, str) else "/".join(modality),
-        description=str(answer.get("StudyDescription" if is_study else "SeriesDescription", "") or ""),
-        images=number(answer.get("NumberOfStudyRelatedInstances" if is_study else "NumberOfSeriesRelatedInstances")),
-        patient_id=str(answer.get("PatientID", "") or ""),
-        patient_name=str(answer.get("PatientName", "") or ""),
-    )
 
 
 def _kind(file: Path) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from aneuflow.geometry.settings import ModelSettings
 from aneuflow.imaging import read_label_map
 from aneuflow.types import Blood, BoundaryConditions, FloatArray, InletCondition, LumenModel, OutletCondition
 from aneuflow.verification.compare import Grid
-from aneuflow.verification.trial import Case, Found, Gate, Means, Plot, Row, Trial
+from aneuflow.verification.trial import Asked, Case, Found, Gate, Means, Plot, Row, Trial, rows_of_each, variant
 from aneuflow.verification.tubes import settings_reached
 
 MASK, POINTS = "aneumo/case4_mask_cloud_frame.nii.gz", "aneumo/case4_points.npz"
@@ -116,24 +116,18 @@ def compared_flow(means: Means, resolution_mm: float) -> Found:
 
 
 def _judge(found: Mapping[str, Found]) -> tuple[Row, ...]:
-    gates = (
-        ("velocity, median difference over the mean inlet speed", "median_percent", Gate(6.0, 3.0)),
-        ("velocity, 90th percentile of the same", "p90_percent", Gate(15.0, 8.0)),
-        ("pressure loss", "loss_percent", Gate(10.0, 5.0)),
-        ("points of the cloud that could be compared", "points_percent", Gate()),
+    asked = (
+        Asked("velocity, median difference over the mean inlet speed", "%", "median_percent", Gate(6.0, 3.0)),
+        Asked("velocity, 90th percentile of the same", "%", "p90_percent", Gate(15.0, 8.0)),
+        Asked("pressure loss", "%", "loss_percent", Gate(10.0, 5.0)),
+        Asked("points of the cloud that could be compared", "%", "points_percent", Gate()),
     )
-    if not found:
-        return tuple(Row(what, "%", gate, None) for what, _, gate in gates)
-    return tuple(
-        Row(f"{name.rsplit('-', 1)[1]}: {what}", "%", gate, one.numbers[key])
-        for what, key, gate in gates
-        for name, one in found.items()
-    )
+    return rows_of_each(found, asked)
 
 
 def _plots(found: Mapping[str, Found]) -> tuple[Plot, ...]:
     return tuple(
-        Plot(f"Difference of velocity, {name.rsplit('-', 1)[1]}", "distance from the wall, mm", "% of inlet speed", one.curves)
+        Plot(f"Difference of velocity, {variant(name)}", "distance from the wall, mm", "% of inlet speed", one.curves)
         for name, one in found.items()
     )
 

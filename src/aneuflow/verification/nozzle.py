@@ -17,7 +17,7 @@ from aneuflow.flow.solve import simulate
 from aneuflow.types import Blood, BoundaryConditions, FloatArray, InletCondition, LumenModel, OutletCondition
 from aneuflow.verification.compare import Grid
 from aneuflow.verification.shapes import INLET, OUTLET, profile_model
-from aneuflow.verification.trial import Case, Found, Gate, Means, Plot, Row, Trial
+from aneuflow.verification.trial import Asked, Case, Found, Gate, Means, Plot, Row, Trial, rows_of_each, variant
 from aneuflow.verification.tubes import settings_reached
 
 SETUP, PROFILES = "fda_nozzle/geometry_and_checks.json", "fda_nozzle/fda_nozzle_re500_axial_velocity.csv"
@@ -157,25 +157,21 @@ def _axial(grid: Grid, x_mm: FloatArray, z_mm: FloatArray) -> FloatArray:
 
 
 def _judge(found: Mapping[str, Found]) -> tuple[Row, ...]:
-    gates = (
-        ("places at all stations within the spread or 10 %", "within_percent", Gate(100.0, least=True)),
-        ("farthest place outside, of the station's peak", "largest_excess_percent", Gate()),
-        ("stations whose centerline is within the spread or 10 %", "centerline_within_percent", Gate(100.0, least=True)),
-        ("farthest centerline outside, of its peak", "centerline_excess_percent", Gate()),
+    asked = (
+        Asked("places at all stations within the spread or 10 %", "%", "within_percent", Gate(100.0, least=True)),
+        Asked("farthest place outside, of the station's peak", "%", "largest_excess_percent", Gate()),
+        Asked(
+            "stations whose centerline is within the spread or 10 %", "%", "centerline_within_percent", Gate(100.0, least=True)
+        ),
+        Asked("farthest centerline outside, of its peak", "%", "centerline_excess_percent", Gate()),
     )
-    if not found:
-        return tuple(Row(what, "%", gate, None) for what, _, gate in gates)
-    return tuple(
-        Row(f"{name.rsplit('-', 1)[1]}: {what}", "%", gate, one.numbers[key])
-        for what, key, gate in gates
-        for name, one in found.items()
-    )
+    return rows_of_each(found, asked)
 
 
 def _plots(found: Mapping[str, Found]) -> tuple[Plot, ...]:
     plots = []
     for name, one in found.items():
-        label = name.rsplit("-", 1)[1]
+        label = variant(name)
         line = {key: curve for key, curve in one.curves.items() if not key.startswith("z =")}
         across = {key: curve for key, curve in one.curves.items() if key.startswith("z =")}
         labs = tuple(key for key in line if key != "computed")

@@ -88,6 +88,32 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What is asked of one number of every trial: its words, its unit, its key in Found.numbers, its gate."""
+
+    what: str
+    unit: str
+    key: str
+    gate: Gate
+
+
+def variant(trial: str) -> str:
+    """What tells a trial from others of its case: the end of its name."""
+    return trial.rsplit("-", 1)[1]
+
+
+def rows_of_each(found: Mapping[str, Found], asked: tuple[Asked, ...]) -> tuple[Row, ...]:
+    """A row for each number asked of each trial at hand; without any trial, rows that were not measured."""
+    if not found:
+        return tuple(Row(one.what, one.unit, one.gate, None) for one in asked)
+    return tuple(
+        Row(f"{variant(name)}: {one.what}", one.unit, one.gate, trial.numbers[one.key])
+        for one in asked
+        for name, trial in found.items()
+    )
+
+
+@dataclass(frozen=True)
 class Plot:
     """A picture of a case: curves by legend, drawn as a line, or as points where the legend is in `points`."""
 

@@ -22,7 +22,7 @@ from aneuflow.types import FloatArray, FlowSolution, Waveform
 from aneuflow.verification.compare import cap_distance, on_surface, patch_average, relative_l2
 from aneuflow.verification.openfoam import CAP_RING_MM, INLET, WallReference, conditions, read_vessel
 from aneuflow.verification.pulse import through_cycles
-from aneuflow.verification.trial import Case, Found, Gate, Means, Plot, Row, Trial
+from aneuflow.verification.trial import Asked, Case, Found, Gate, Means, Plot, Row, Trial, rows_of_each, variant
 from aneuflow.verification.tubes import settings_reached
 
 VESSEL = "openfoam/AN202"
@@ -132,25 +132,18 @@ def _cycle_by_cycle(problem: Problem, start: Start, waveform: Waveform, means: M
 
 
 def _judge_reference(found: Mapping[str, Found]) -> tuple[Row, ...]:
-    gates = (
-        ("sac mean of TAWSS", "%", "sac_tawss_percent", Gate(5.0, 2.0)),
-        ("sac mean of OSI, difference", "1", "sac_osi_difference", Gate(0.01)),
-        ("parent mean of TAWSS", "%", "parent_tawss_percent", Gate()),
-        ("TAWSS point by point, L2", "%", "tawss_l2_percent", Gate()),
+    asked = (
+        Asked("sac mean of TAWSS", "%", "sac_tawss_percent", Gate(5.0, 2.0)),
+        Asked("sac mean of OSI, difference", "1", "sac_osi_difference", Gate(0.01)),
+        Asked("parent mean of TAWSS", "%", "parent_tawss_percent", Gate()),
+        Asked("TAWSS point by point, L2", "%", "tawss_l2_percent", Gate()),
     )
-    if not found:
-        return tuple(Row(what, unit, gate, None) for what, unit, _, gate in gates)
-    return tuple(
-        Row(f"{name.rsplit('-', 1)[1]}: {what}", unit, gate, one.numbers[key])
-        for what, unit, key, gate in gates
-        for name, one in found.items()
-    )
+    return rows_of_each(found, asked)
 
 
 def _plots(found: Mapping[str, Found]) -> tuple[Plot, ...]:
     return tuple(
-        Plot(f"Pressure at the inlet, {name.rsplit('-', 1)[1]}", "t, s", "Pa", one.curves, ("OpenFOAM",))
-        for name, one in found.items()
+        Plot(f"Pressure at the inlet, {variant(name)}", "t, s", "Pa", one.curves, ("OpenFOAM",)) for name, one in found.items()
     )
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from aneuflow.boundary.outlets import loaded
 from aneuflow.flow.settings import FlowSettings
 from aneuflow.flow.solve import simulate
 from aneuflow.numerics.windkessel import Circuit, periodic_flows
-from aneuflow.types import Blood, BoundaryConditions, FloatArray, InletCondition, OutletCondition, Waveform
+from aneuflow.types import Blood, BoundaryConditions, FloatArray, InletCondition, Waveform
 from aneuflow.verification.shapes import INLET, OUTLET, tube_model
 from aneuflow.verification.trial import Case, Found, Gate, Means, Plot, Row, Trial
 from aneuflow.verification.tubes import settings_reached
@@ -36,17 +37,9 @@ def read_conditions(data: Path) -> tuple[BoundaryConditions, Circuit]:
     )
     flow = -rows[:-1, 1]
     waveform = Waveform("svfsi", float(rows[-1, 0]), rows[:-1, 0] / float(rows[-1, 0]), flow / flow.mean())
-    outlet = OutletCondition(
-        OUTLET,
-        "windkessel",
-        pressure=circuit.distal_pressure,
-        resistance=circuit.resistance,
-        compliance=circuit.compliance,
-        distal_resistance=circuit.distal_resistance,
-    )
     blood = Blood(1e3 * facts["density"], "newtonian", {"viscosity": 0.1 * facts["viscosity"]})
     inlet = InletCondition(INLET, float(flow.mean()), "parabolic")
-    return BoundaryConditions((inlet,), (outlet,), blood, waveform), circuit
+    return BoundaryConditions((inlet,), (loaded(OUTLET, circuit),), blood, waveform), circuit
 
 
 def exact_curves(boundary: BoundaryConditions, circuit: Circuit, samples: int) -> tuple[FloatArray, FloatArray]:

@@ -18,7 +18,7 @@ from aneuflow.report.dicom.codes import (
     concept,
     highdicom,
 )
-from aneuflow.report.dicom.study import SourceImages, finish, new_uid
+from aneuflow.report.dicom.study import SourceImages, finish, new_uid, own_series
 from aneuflow.report.plots import ARTERY_COLOR, SAC_COLOR
 from aneuflow.types import LABEL_ANEURYSM, LABEL_ARTERY, ByteArray
 
@@ -43,17 +43,10 @@ def segmentation(source: SourceImages, labels: ByteArray) -> Any:
         pixel_array=source.in_file_order(numbers[labels]),
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=[_description(number, label) for number, label in enumerate(present, start=1)],
-        series_instance_uid=new_uid(),
-        series_number=SERIES_NUMBER,
-        sop_instance_uid=new_uid(),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=MANUFACTURER,
-        software_versions=__version__,
         device_serial_number="none",
         content_label="LUMEN",
         content_description="Lumen that was measured; research use only",
-        series_description="aneuflow lumen and sac, research use only",
+        **own_series(SERIES_NUMBER, "lumen and sac"),
     )
     finish(result, source.headers[0])
     return result

@@ -27,7 +27,7 @@ from aneuflow.report.dicom.codes import (
     quantity_code,
     unit_code,
 )
-from aneuflow.report.dicom.study import finish, new_uid
+from aneuflow.report.dicom.study import finish, new_uid, own_series
 from aneuflow.types import Measure
 
 SERIES_NUMBER = 9002
@@ -63,17 +63,10 @@ def measurement_report(
     result = hd.sr.Comprehensive3DSR(
         evidence=evidence or [_stand_in(study)],
         content=report[0],
-        series_instance_uid=new_uid(),
-        series_number=SERIES_NUMBER,
-        sop_instance_uid=new_uid(),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=MANUFACTURER,
-        software_versions=__version__,
         is_complete=True,
-        series_description="aneuflow measurements, research use only",
         specific_character_set="ISO_IR 192",
         coding_schemes=[_private_scheme()],
+        **own_series(SERIES_NUMBER, "measurements"),
     )
     if not evidence:
         del result.CurrentRequestedProcedureEvidenceSequence

@@ -95,6 +95,20 @@ def finish(result: Dataset, study: Dataset) -> None:
         result.DeidentificationMethod = "Not stated by the source images"
 
 
+def own_series(number: int, description: str) -> dict[str, Any]:
+    """What every result says of itself, as arguments of highdicom: the one object of a new series, and who made it."""
+    return {
+        "series_instance_uid": new_uid(),
+        "series_number": number,
+        "sop_instance_uid": new_uid(),
+        "instance_number": 1,
+        "manufacturer": MANUFACTURER,
+        "manufacturer_model_name": MANUFACTURER,
+        "software_versions": __version__,
+        "series_description": f"aneuflow {description}, research use only",
+    }
+
+
 def new_uid() -> UID:
     """A UID no other object has."""
     return generate_uid(prefix=None)
