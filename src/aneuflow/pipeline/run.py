@@ -37,8 +37,14 @@ def _silent(stage: str) -> Progress:
     return no_progress
 
 
-def assess(path: Path, case_path: Path, tables: Tables | None = None, progress: StageProgress = _silent) -> list[StageEnd]:
-    """Run the whole chain from an input file into a case folder.
+def assess(
+    path: Path,
+    case_path: Path,
+    tables: Tables | None = None,
+    progress: StageProgress = _silent,
+    last: str | None = None,
+) -> list[StageEnd]:
+    """Run the chain from an input file into a case folder, the whole or up to the stage `last` (IMPORT: no further).
 
     tables: settings laid over those the case already has, one table a stage. Raises InputError (the folder holds another
     input, the input is wrong), MethodError, ResourceError; each failure is also written into the case. What no code foresaw
@@ -60,7 +66,8 @@ def assess(path: Path, case_path: Path, tables: Tables | None = None, progress: 
         seconds = time.monotonic() - start
         with _settings_kept_if_good(case, stored):
             settings = _keep_settings(case, settings, tables or {})
-            return [StageEnd(IMPORT, "kept" if kept else "done", seconds), *_run_chain(case, settings, None, progress)]
+            imported = StageEnd(IMPORT, "kept" if kept else "done", seconds)
+            return [imported] if last == IMPORT else [imported, *_run_chain(case, settings, last, progress)]
 
 
 def run_stage(case_path: Path, last: str, tables: Tables | None = None, progress: StageProgress = _silent) -> list[StageEnd]:

@@ -1,9 +1,8 @@
 // The interactive wall: a surface colored by one field, its lines, and what lies under the pointer. WebGL 1, no dependencies.
-(function () {
+// `root` holds the canvas and the places of controls, color bar and tip; `scene` is what report/viewer.py writes.
+function showWall(root, scene) {
   "use strict";
-  const root = document.getElementById("viewer");
   const canvas = root.querySelector("canvas");
-  const scene = JSON.parse(document.getElementById("viewer-data").textContent);
   const texts = scene.texts;
   const gl = canvas.getContext("webgl", { antialias: true, alpha: false });
   if (!gl || !gl.getExtension("OES_element_index_uint")) {
@@ -418,4 +417,4 @@
       event.preventDefault();
     });
   }
-})();
+}

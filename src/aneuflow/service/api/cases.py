@@ -1,0 +1,331 @@
+"""Uploads, the worklist, a case with its numbers, files and history, and the work on it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+from sqlalchemy import func, select
+from starlette.concurrency import run_in_threadpool
+
+from aneuflow.boundary import is_bundled
+from aneuflow.errors import InputError
+from aneuflow.pipeline.settings import Tables, settings_from
+from aneuflow.quantities import quantity
+from aneuflow.service import jobs
+from aneuflow.service.access import OnCase, OnProject, OnUpload, Passed, SignedIn, projects_of
+from aneuflow.service.accounts import Caller
+from aneuflow.service.models import AuditEntry, Case, CaseFile, Job, Upload
+from aneuflow.service.problems import Problem
+from aneuflow.service.publish import read_content, read_file
+from aneuflow.service.system import system_of
+
+router = APIRouter()
+SUFFIXES = r"^(|\.nii|\.nii\.gz|\.nrrd|\.mha|\.zip|\.dcm|\.ima|\.stl|\.obj|\.ply|\.vtp)$"
+MOST_FILES = 50_000
+KEPT_FREE = 2 * 2**30
+TYPES = {".html": "text/html; charset=utf-8", ".pdf": "application/pdf", ".json": "application/json"}
+# A report is a page of its own: its scripts run, but as if it came from nowhere, so that they can ask the server nothing.
+REPORT_POLICY = (
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "img-src data:; font-src data:"
+)
+MEASURES = ("morphology/morphology.json", "flow/hemodynamics.json")
+Label = Annotated[str, Field(min_length=1, max_length=80)]
+Settings = dict[str, dict[str, Any]]
+
+
+class UploadFile(BaseModel):
+    size: int = Field(ge=1)
+    suffix: str = Field("", pattern=SUFFIXES)
+
+
+class NewUpload(BaseModel):
+    label: Label
+    files: list[UploadFile] = Field(min_length=1, max_length=MOST_FILES)
+    settings: Settings = {}
+    priority: int = Field(0, ge=0, le=2)
+
+
+class CaseChange(BaseModel):
+    label: Label | None = None
+    priority: int | None = Field(None, ge=0, le=2)
+
+
+class Work(BaseModel):
+    settings: Settings = {}
+
+
+def check_settings(tables: Tables) -> None:
+    """Raises InputError where the settings are wrong or one would name a file of the server."""
+    settings = settings_from(tables)
+    boundary = settings.boundary
+    if not is_bundled(boundary.waveform) or boundary.doppler or boundary.pressure:
+        raise InputError("Settings boundary.waveform, doppler and pressure cannot name files here; give flow_ml_s instead.")
+    for name, table in tables.items():
+        for key, value in table.items():
+            if name != "report" and isinstance(value, str) and ("/" in value or "\\" in value):
+                raise InputError(f"Setting {name}.{key} is {value!r}, which names a file; here it cannot.")
+
+
+@router.post("/api/projects/{project_id}/uploads", status_code=201)
+def begin_upload(request: Request, given: NewUpload, passed: Annotated[Passed, Depends(OnProject("change"))]) -> dict[str, Any]:
+    """The files' bytes follow one after the other, in this order, as one stream; their names stay with the sender."""
+    system = system_of(request)
+    check_settings(given.settings)
+    size = sum(file.size for file in given.files)
+    if size > system.settings.upload_gib * 2**30:
+        raise Problem(
+            413, f"The upload has {size / 2**30:.1f} GiB, over the limit of {system.settings.upload_gib:g}; send less."
+        )
+    free = shutil.disk_usage(system.settings.incoming).free
+    if 2 * size + KEPT_FREE > free:
+        raise Problem(507, f"The server has {free / 2**30:.1f} GiB free, too little for this upload; free space there.")
+    upload = Upload(
+        project_id=passed.project.id,
+        user_id=passed.caller.user_id,
+        label=given.label,
+        priority=given.priority,
+        files=[[file.size, file.suffix] for file in given.files],
+        settings=given.settings,
+        size=size,
+    )
+    with system.database.writing() as session:
+        session.add(upload)
+    (system.settings.incoming / upload.id).touch(0o600)
+    return {"id": upload.id, "offset": 0, "size": size}
+
+
+@router.get("/api/uploads/{upload_id}")
+def see_upload(request: Request, passed: Annotated[Passed, Depends(OnUpload("change"))]) -> dict[str, Any]:
+    assert passed.upload is not None
+    file = system_of(request).settings.incoming / passed.upload.id
+    offset = file.stat().st_size if file.exists() else passed.upload.size
+    return {"id": passed.upload.id, "offset": offset, "size": passed.upload.size, "case_id": passed.upload.case_id}
+
+
+@router.patch("/api/uploads/{upload_id}")
+async def continue_upload(
+    request: Request, offset: Annotated[int, Query(ge=0)], passed: Annotated[Passed, Depends(OnUpload("change"))]
+) -> dict[str, int]:
+    """Append the body at `offset`, which must be where the upload stands; after a cut, ask where that is and go on."""
+    upload = passed.upload
+    assert upload is not None
+    file = system_of(request).settings.incoming / upload.id
+    if upload.case_id or not file.exists():
+        raise Problem(409, "The upload has ended; begin a new one.")
+    with file.open("ab") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Problem(409, "Another request is sending to this upload; wait for it.") from None
+        at = os.fstat(stream.fileno()).st_size
+        if at != offset:
+            raise Problem(409, f"The upload stands at byte {at}, not {offset}; go on from there.")
+        async for part in request.stream():
+            at += len(part)
+            if at > upload.size:
+                raise Problem(413, f"The upload was said to have {upload.size} bytes, and more came; begin a new one.")
+            await run_in_threadpool(stream.write, part)
+    return {"offset": at}
+
+
+@router.delete("/api/uploads/{upload_id}")
+def drop_upload(request: Request, passed: Annotated[Passed, Depends(OnUpload("change"))]) -> None:
+    assert passed.upload is not None
+    if passed.upload.case_id:
+        raise Problem(409, "The upload is a case by now; delete that.")
+    (system_of(request).settings.incoming / passed.upload.id).unlink(missing_ok=True)
+
+
+@router.post("/api/uploads/{upload_id}/case", status_code=201)
+def finish_upload(request: Request, passed: Annotated[Passed, Depends(OnUpload("change"))]) -> dict[str, str]:
+    """Make the whole upload a case: it is read, de-identified, and assessed. Asked twice, the answer is the same case."""
+    system = system_of(request)
+    assert passed.upload is not None
+    with system.database.writing() as session:
+        upload = session.get_one(Upload, passed.upload.id)
+        if upload.case_id:
+            return {"id": upload.case_id}
+        file = system.settings.incoming / upload.id
+        size = file.stat().st_size if file.exists() else 0
+        if size != upload.size:
+            raise Problem(409, f"Of {upload.size} bytes {size} have come; send the rest first.")
+        case = Case(project_id=upload.project_id, label=upload.label, priority=upload.priority, created_by=passed.caller.name)
+        session.add(case)
+        session.flush()
+        jobs.submit(session, case, jobs.INTAKE, passed.caller.user_id, upload.settings, upload_id=upload.id)
+        upload.case_id = request.state.case_id = case.id
+        return {"id": case.id}
+
+
+SORTS = {
+    "created": Case.created.desc(),
+    "label": Case.label,
+    "state": Case.state,
+    "priority": Case.priority.desc(),
+    "diameter": Case.diameter_mm.desc(),
+}
+
+
+@router.get("/api/cases")
+def list_cases(
+    request: Request,
+    caller: Annotated[Caller, Depends(SignedIn())],
+    search: Annotated[str, Query(max_length=80)] = "",
+    state: Annotated[str, Query(max_length=16)] = "",
+    sort: Literal["created", "label", "state", "priority", "diameter"] = "created",
+    page: Annotated[int, Query(ge=0, le=100_000)] = 0,
+) -> dict[str, Any]:
+    """The worklist: 50 cases a page of all projects the caller may read, with the job under way."""
+    with system_of(request).database.reading() as session:
+        projects = {project.id: project.name for project, _ in projects_of(session, caller, "read")}
+        wanted = [Case.project_id.in_(projects), Case.deleted == 0.0]
+        if search:
+            wanted.append(Case.label.icontains(search, autoescape=True))
+        if state:
+            wanted.append(Case.state == state)
+        count = session.scalar(select(func.count()).select_from(Case).where(*wanted)) or 0
+        order = (SORTS[sort], Case.created.desc())
+        cases = list(session.scalars(select(Case).where(*wanted).order_by(*order).offset(50 * page).limit(50)))
+        active = session.scalars(select(Job).where(Job.case_id.in_([case.id for case in cases]), Job.state.in_(jobs.ACTIVE)))
+        work = {job.case_id: job for job in active}
+        listed = [{**_case(case), "project": projects[case.project_id], "job": _job(work.get(case.id))} for case in cases]
+    return {"count": count, "cases": listed}
+
+
+def _case(case: Case) -> dict[str, Any]:
+    names = ("id", "project_id", "label", "state", "priority", "reason", "grade", "diameter_mm", "created", "changed")
+    return {name: getattr(case, name) for name in names}
+
+
+def _job(job: Job | None) -> dict[str, Any] | None:
+    names = ("kind", "state", "stage", "fraction", "remaining_s", "attempt", "reason", "created", "started", "ended")
+    return None if job is None else {name: getattr(job, name) for name in names}
+
+
+@router.get("/api/cases/{case_id}")
+def see_case(request: Request, passed: Annotated[Passed, Depends(OnCase("read"))]) -> dict[str, Any]:
+    """The case with its job, stages, settings and files."""
+    case = passed.case
+    assert case is not None
+    with system_of(request).database.reading() as session:
+        job = session.scalar(select(Job).where(Job.case_id == case.id, Job.state.in_(jobs.ACTIVE)))
+        files = session.execute(select(CaseFile.path, CaseFile.size).where(CaseFile.case_id == case.id).order_by(CaseFile.path))
+        paths = [{"path": path, "size": size} for path, size in files]
+    manifest = case.manifest or {}
+    stages = {
+        name: {"state": record["state"], "seconds": record["seconds"], "reason": record["reason"]}
+        for name, record in manifest.get("stages", {}).items()
+    }
+    more = {"job": _job(job), "stages": stages, "settings": case.settings, "kind": manifest.get("input", {}).get("kind")}
+    return {**_case(case), "project": passed.project.name, "role": passed.role, "files": paths, **more}
+
+
+@router.patch("/api/cases/{case_id}")
+def change_case(request: Request, given: CaseChange, passed: Annotated[Passed, Depends(OnCase("change"))]) -> dict[str, Any]:
+    assert passed.case is not None
+    with system_of(request).database.writing() as session:
+        case = session.get_one(Case, passed.case.id)
+        for name, value in given.model_dump(exclude_none=True).items():
+            setattr(case, name, value)
+        if given.priority is not None:
+            for job in session.scalars(select(Job).where(Job.case_id == case.id, Job.state == "queued")):
+                job.priority = given.priority
+        return _case(case)
+
+
+@router.delete("/api/cases/{case_id}")
+def delete_case(request: Request, passed: Annotated[Passed, Depends(OnCase("manage"))]) -> None:
+    """Gone from every list at once, and for good after the project's retention time."""
+    assert passed.case is not None
+    with system_of(request).database.writing() as session:
+        case = session.get_one(Case, passed.case.id)
+        jobs.cancel(session, case)
+        case.deleted = time.time()
+
+
+@router.post("/api/cases/{case_id}/jobs", status_code=201)
+def start_job(request: Request, given: Work, passed: Annotated[Passed, Depends(OnCase("change"))]) -> dict[str, Any] | None:
+    """Compute the case with settings laid over its own; only what follows from a change is computed again."""
+    assert passed.case is not None
+    check_settings(given.settings)
+    with system_of(request).database.writing() as session:
+        case = session.get_one(Case, passed.case.id)
+        if case.manifest is None:
+            raise Problem(409, f"Case {case.label} was never read; upload it again.")
+        return _job(jobs.submit(session, case, jobs.ASSESS, passed.caller.user_id, given.settings))
+
+
+@router.delete("/api/cases/{case_id}/jobs")
+def cancel_job(request: Request, passed: Annotated[Passed, Depends(OnCase("change"))]) -> dict[str, bool]:
+    assert passed.case is not None
+    with system_of(request).database.writing() as session:
+        return {"canceled": jobs.cancel(session, session.get_one(Case, passed.case.id))}
+
+
+@router.get("/api/cases/{case_id}/history")
+def see_history(request: Request, passed: Annotated[Passed, Depends(OnCase("read"))]) -> dict[str, Any]:
+    """The jobs on a case, and who read or changed it."""
+    assert passed.case is not None
+    with system_of(request).database.reading() as session:
+        done = session.scalars(select(Job).where(Job.case_id == passed.case.id).order_by(Job.created))
+        deeds = session.scalars(select(AuditEntry).where(AuditEntry.case_id == passed.case.id).order_by(AuditEntry.number))
+        trail = [{"time": deed.time, "user": deed.user, "action": deed.action, "status": deed.status} for deed in deeds]
+        return {"jobs": [_job(job) for job in done], "trail": trail}
+
+
+@router.get("/api/cases/{case_id}/measures")
+def see_measures(
+    request: Request, passed: Annotated[Passed, Depends(OnCase("read"))], language: Literal["en", "zh"] = "en"
+) -> list[dict[str, Any]]:
+    """Every number of the case with interval, unit and definition."""
+    assert passed.case is not None
+    system = system_of(request)
+    found: list[dict[str, Any]] = []
+    with system.database.reading() as session:
+        for path in MEASURES:
+            content = read_content(system, session, passed.case.id, path)
+            found += content["quantities"] if content else []
+    named = []
+    for entry in found:
+        known = quantity(entry["id"])
+        name, definition = (
+            (known.name_zh, known.definition_zh) if language == "zh" else (known.name_en, known.definition_en)
+        )  # fmt: skip
+        named.append({**entry, "name": name, "symbol": known.symbol, "meaning": definition, "source": known.source})
+    return named
+
+
+@router.get("/api/cases/{case_id}/risk")
+def see_risk(request: Request, passed: Annotated[Passed, Depends(OnCase("read"))]) -> Any:
+    assert passed.case is not None
+    system = system_of(request)
+    with system.database.reading() as session:
+        return read_content(system, session, passed.case.id, "risk/risk.json")
+
+
+@router.get("/api/cases/{case_id}/files/{path:path}")
+def get_file(request: Request, path: str, passed: Annotated[Passed, Depends(OnCase("read"))]) -> StreamingResponse:
+    """A file of the case as it lies in the case folder, checked against its hash on the way."""
+    assert passed.case is not None
+    system = system_of(request)
+    request.state.detail = path[:200]
+    with system.database.reading() as session:
+        found = read_file(system, session, passed.case.id, path)
+    if found is None:
+        raise Problem(404, "The case has no such file; see its list of files.")
+    file, content = found
+    headers = {"content-length": str(file.size), "etag": f'"{file.sha256}"'}
+    if path.endswith(".json.gz"):
+        headers["content-encoding"] = "gzip"
+    if path.endswith(".html"):
+        headers["content-security-policy"] = REPORT_POLICY
+    suffix = f".{path.removesuffix('.gz').rsplit('.', 1)[-1]}"
+    return StreamingResponse(content, media_type=TYPES.get(suffix, "application/octet-stream"), headers=headers)

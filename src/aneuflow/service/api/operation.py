@@ -1,0 +1,93 @@
+"""For those who run the system: health, metrics, resources, the trail, and the sealed identities."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import StreamingResponse
+from sqlalchemy import func, select
+
+from aneuflow import __version__
+from aneuflow.service import audit
+from aneuflow.service.access import OnCase, OnProject, Open, Passed, SignedIn, SystemDoor
+from aneuflow.service.jobs import counts
+from aneuflow.service.metrics import exposition
+from aneuflow.service.models import AuditEntry, CaseFile, Worker
+from aneuflow.service.problems import Problem
+from aneuflow.service.system import system_of
+
+router = APIRouter()
+
+
+@router.get("/health", dependencies=[Depends(Open())])
+def health() -> dict[str, str]:
+    return {"status": "up"}
+
+
+@router.get("/ready", dependencies=[Depends(Open())])
+def ready(request: Request) -> dict[str, str]:
+    system = system_of(request)
+    if not system.database.answers() or not system.objects.answers():
+        raise Problem(503, "The database or the object store does not answer; try again later.")
+    return {"status": "ready", "version": __version__}
+
+
+@router.get("/metrics", dependencies=[Depends(SystemDoor())])
+def metrics(request: Request) -> Response:
+    return Response(exposition(system_of(request)), media_type="text/plain; version=0.0.4")
+
+
+@router.get("/api/resources", dependencies=[Depends(SignedIn())])
+def see_resources(request: Request) -> dict[str, Any]:
+    """The machines that compute, the queue, and what is stored."""
+    with system_of(request).database.reading() as session:
+        workers = [
+            {column.name: getattr(worker, column.name) for column in Worker.__table__.columns}
+            for worker in session.scalars(select(Worker).where(Worker.seen > time.time() - 60))
+        ]
+        queue = [{"kind": kind, "state": state, "count": count} for (kind, state), count in counts(session).items()]
+        distinct = select(CaseFile.sha256, func.max(CaseFile.size).label("size")).group_by(CaseFile.sha256).subquery()
+        stored = session.execute(select(func.count(), func.coalesce(func.sum(distinct.c.size), 0))).one()
+    return {"workers": workers, "queue": queue, "objects": stored[0], "stored_bytes": int(stored[1])}
+
+
+@router.get("/api/projects/{project_id}/audit")
+def see_project_audit(
+    request: Request, passed: Annotated[Passed, Depends(OnProject("audit"))], before: int = 2**62
+) -> list[dict[str, Any]]:
+    """The last 200 lines of the trail about a project, before the number `before`."""
+    with system_of(request).database.reading() as session:
+        chosen = select(AuditEntry).where(AuditEntry.project_id == passed.project.id, AuditEntry.number < before)
+        found = session.scalars(chosen.order_by(AuditEntry.number.desc()).limit(200))
+        return [{name: getattr(entry, name) for name in audit.FIELDS} for entry in found]
+
+
+@router.get("/api/audit/check", dependencies=[Depends(SystemDoor())])
+def check_audit(request: Request) -> dict[str, Any]:
+    """Whether the trail's chain is whole, and where it is broken."""
+    with system_of(request).database.reading() as session:
+        return dict(audit.check(session).__dict__)
+
+
+@router.get("/api/audit", dependencies=[Depends(SystemDoor())])
+def export_audit(request: Request) -> StreamingResponse:
+    """The whole trail, one JSON object a line."""
+    system = system_of(request)
+
+    def export() -> Iterator[str]:
+        with system.database.reading() as session:
+            for line in audit.lines(session):
+                yield json.dumps(line) + "\n"
+
+    return StreamingResponse(export(), media_type="application/x-ndjson")
+
+
+@router.get("/api/cases/{case_id}/identity")
+def see_identity(request: Request, passed: Annotated[Passed, Depends(OnCase("manage"))]) -> dict[str, str]:
+    """Whose images these are, from the sealed table; who asks stands in the trail."""
+    assert passed.case is not None
+    return system_of(request).pseudonyms.open(passed.case.id) or {}

@@ -1,0 +1,26 @@
+"""The server as one ASGI application."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from aneuflow import __version__
+from aneuflow.service.access import refuse_endpoints_without_door
+from aneuflow.service.api import cases, operation, people
+from aneuflow.service.middleware import Guard
+from aneuflow.service.problems import answer_problems
+from aneuflow.service.system import System
+
+ROUTERS = (people.router, cases.router, operation.router)
+
+
+def create_app(system: System) -> FastAPI:
+    """The API of an open system; raises AneuflowError where an endpoint stands behind no door."""
+    app = FastAPI(title="aneuflow", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    app.state.system = system
+    for router in ROUTERS:
+        refuse_endpoints_without_door(router)
+        app.include_router(router)
+    answer_problems(app)
+    app.add_middleware(Guard, system=system)
+    return app

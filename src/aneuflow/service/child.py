@@ -1,0 +1,136 @@
+"""The process in which a job is done: it knows a ticket and a folder, no database, no store, no secret, no network.
+
+Run as `python -m aneuflow.service.child`; reads the ticket from standard input and tells its progress on standard output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from aneuflow.errors import AneuflowError
+
+CASE, VIEWS, SOURCE, IDENTITY = "case", "views", "source", "identity.json"
+_SECONDS_BETWEEN_NEWS = 0.3
+_COPY_BYTES = 2**20
+
+
+def main() -> None:
+    """Do what the ticket says; the process ends when its parent does."""
+    ticket = json.loads(sys.stdin.readline())
+    shut_in(ticket["memory_bytes"])
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    news = _News()
+    try:
+        (_intake if ticket["kind"] == "intake" else _assess)(ticket, news)
+        news.tell({"end": "done", "reason": ""})
+    except AneuflowError as error:
+        news.tell({"end": "failed", "reason": str(error)})
+    except MemoryError:
+        news.tell({"end": "failed", "reason": "Memory ran out; give a smaller region or a coarser resolution."})
+    except OSError as error:
+        news.tell({"end": "failed", "reason": f"A file cannot be used ({error.strerror}); check the machine's free space."})
+    except Exception as error:  # its message may quote a patient's name
+        news.tell({"end": "failed", "reason": f"It failed in an unforeseen way ({type(error).__name__}); report it."})
+
+
+def shut_in(memory_bytes: int) -> None:
+    """Give up the network where the system lets a user do so; limit memory and core dumps."""
+    if memory_bytes:
+        with contextlib.suppress(OSError):
+            os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNET)
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _die_with_parent() -> None:
+    """The parent never writes again: reading on ends only when it is gone, however it died."""
+    sys.stdin.read()
+    os._exit(1)
+
+
+class _News:
+    """Writes to what was standard output; anything libraries print goes nowhere."""
+
+    def __init__(self) -> None:
+        self._out: TextIO = os.fdopen(os.dup(1), "w", buffering=1)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        self._last = 0.0
+
+    def tell(self, news: Mapping[str, Any]) -> None:
+        self._out.write(json.dumps(news) + "\n")
+
+    def progress(self, stage: str) -> Any:
+        self.tell({"ended": stage})
+
+        def report(fraction: float, message: str) -> None:
+            if fraction in (0.0, 1.0) or time.monotonic() - self._last > _SECONDS_BETWEEN_NEWS:
+                self._last = time.monotonic()
+                self.tell({"stage": stage, "fraction": fraction})
+
+        return report
+
+
+def _intake(ticket: Mapping[str, Any], news: _News) -> None:
+    """Read an upload into a new case folder without anything that names the patient; the identity goes apart."""
+    from aneuflow.pipeline.run import IMPORT, assess
+    from aneuflow.service.identity import identity_of
+    from aneuflow.service.views import write_image_view
+
+    folder = Path(ticket["folder"])
+    source = folder / SOURCE
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.rmtree(folder / CASE, ignore_errors=True)
+    source.mkdir()
+    news.tell({"stage": IMPORT, "fraction": 0.05})
+    path = _unpack(Path(ticket["source"]), ticket["files"], source)
+    news.tell({"stage": IMPORT, "fraction": 0.3})
+    assess(path, folder / CASE, ticket["settings"], last=IMPORT)
+    news.tell({"stage": IMPORT, "fraction": 0.8})
+    (folder / IDENTITY).write_text(json.dumps(identity_of(path)), "utf-8")
+    write_image_view(folder / CASE, folder / VIEWS)
+    shutil.rmtree(source)
+
+
+def _unpack(stream: Path, files: list[list[Any]], target: Path) -> Path:
+    """Cut the stream into its files, named by number; gives the file, or the folder where there are several."""
+    if len(files) == 1:
+        path = target / f"input{files[0][1]}"
+        os.link(stream, path)
+        return path
+    with stream.open("rb") as source:
+        for number, (size, suffix) in enumerate(files, start=1):
+            with (target / f"{number:06}{suffix}").open("wb") as out:
+                left = size
+                while left:
+                    part = source.read(min(left, _COPY_BYTES))
+                    if not part:
+                        raise OSError(5, "the upload is shorter than it was said to be")
+                    out.write(part)
+                    left -= len(part)
+    return target
+
+
+def _assess(ticket: Mapping[str, Any], news: _News) -> None:
+    from aneuflow.pipeline.run import run_stage
+    from aneuflow.service.views import write_views
+
+    folder = Path(ticket["folder"])
+    settings = {name: dict(table) for name, table in ticket["settings"].items()}
+    settings.setdefault("simulate", {})["threads"] = ticket["threads"]
+    run_stage(folder / CASE, ticket["last"], settings, news.progress)
+    news.progress("views")(0.0, "views")
+    write_views(folder / CASE, folder / VIEWS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Where a job's work is done: an engine starts it apart from the server and tells how it goes. Local: a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+# What a child needs of the environment; the server's secrets are none of it.
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """All that the work needs to know; it sees this folder and nothing else of the system.
+
+    `files` are (size, suffix) of an upload's files in the stream `source`, for an intake.
+    """
+
+    kind: str
+    folder: str
+    settings: Mapping[str, Any]
+    last: str = "report"
+    source: str = ""
+    files: list[list[Any]] = field(default_factory=list)
+    memory_bytes: int = 0
+    threads: int = 0
+
+
+@dataclass
+class Seen:
+    """How far the work is; `published` counts the stages that ended, `end` is ("done" or "failed", reason)."""
+
+    stage: str = ""
+    fraction: float = 0.0
+    stages_ended: int = 0
+    end: tuple[str, str] | None = None
+
+
+class Run(Protocol):
+    """Work under way."""
+
+    def seen(self) -> Seen: ...
+
+    def is_over(self) -> bool: ...
+
+    def stop(self) -> None: ...
+
+
+class Engine(Protocol):
+    """What starts work; a cluster's engine is another of these."""
+
+    name: str
+
+    def start(self, ticket: Ticket) -> Run: ...
+
+
+class LocalEngine:
+    """A child process for each ticket, on this machine."""
+
+    name = "local"
+
+    def start(self, ticket: Ticket) -> Run:
+        return LocalRun(ticket)
+
+
+class LocalRun:
+    """A child process: its standard input is its leash (it dies when that closes), its standard output its news."""
+
+    def __init__(self, ticket: Ticket) -> None:
+        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        environment |= {"HOME": ticket.folder, "OMP_NUM_THREADS": str(ticket.threads or os.cpu_count() or 1)}
+        self._state = Seen()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "aneuflow.service.child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # what libraries say there may quote the input
+            env=environment,
+            cwd=ticket.folder,
+            start_new_session=True,
+            text=True,
+        )
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(asdict(ticket)) + "\n")
+            self._process.stdin.flush()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            news = json.loads(line)
+            if "end" in news:
+                self._state.end = (news["end"], news["reason"])
+            elif "ended" in news:
+                self._state.stages_ended += 1
+            else:
+                self._state.stage, self._state.fraction = news["stage"], news["fraction"]
+
+    def seen(self) -> Seen:
+        return self._state
+
+    def is_over(self) -> bool:
+        if self._process.poll() is None:
+            return False
+        self._reader.join(5.0)
+        return True
+
+    def stop(self) -> None:
+        """Kill the child and all it has started; a case folder survives that."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+def wait_for(run: Run, seconds: float) -> bool:
+    """Whether the run is over within so many seconds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if run.is_over():
+            return True
+        time.sleep(0.05)
+    return run.is_over()
+
+
+def job_folder(work: Path, job_id: str) -> Path:
+    """The folder of one job; another attempt on this machine finds the checkpoint in it."""
+    return work / job_id

@@ -1,0 +1,153 @@
+"""The queue: jobs are put in, taken by one worker each, watched, and ended once. Pure database work, in any process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from aneuflow.service.models import Case, Job, Project
+from aneuflow.service.problems import Problem
+
+INTAKE, ASSESS = "intake", "assess"
+ACTIVE = ("queued", "running")
+PRIORITIES = ("routine", "urgent", "emergency")
+LOST = "Its worker was lost {attempts} times; ask the administrator to look at the machine, then start it again."
+# How long the stages of a whole run take beside each other, measured on the bundled case; only the bar is made from it.
+_WEIGHTS = {
+    "import": 0.03, "segment": 0.05, "model": 0.08, "measure": 0.06, "boundary": 0.01,
+    "simulate": 0.55, "grade": 0.06, "report": 0.15, "views": 0.01,
+}  # fmt: skip
+
+
+def submit(session: Session, case: Case, kind: str, user_id: str, settings: Mapping[str, Any], **more: Any) -> Job:
+    """Queue work on a case. Raises Problem where the case has work already or the project's queue is full."""
+    if session.scalar(select(Job.id).where(Job.case_id == case.id, Job.state.in_(ACTIVE))) is not None:
+        raise Problem(409, f"Case {case.label} is being computed already; cancel that first or wait.")
+    project = session.get_one(Project, case.project_id)
+    queued = session.scalar(
+        select(func.count()).select_from(Job).where(Job.project_id == project.id, Job.state == "queued")
+    )  # fmt: skip
+    if (queued or 0) >= project.queued_quota:
+        raise Problem(409, f"Project {project.name} has {queued} jobs waiting, its quota; wait until some have ended.")
+    job = Job(
+        case_id=case.id,
+        project_id=case.project_id,
+        user_id=user_id,
+        kind=kind,
+        priority=case.priority,
+        settings=dict(settings),
+        **more,
+    )
+    session.add(job)
+    case.state, case.reason, case.changed = ("reading" if kind == INTAKE else "queued"), "", time.time()
+    session.flush()
+    return job
+
+
+def claim(session: Session, worker: str, kinds: Sequence[str]) -> Job | None:
+    """Take the next job of these kinds: the highest priority first, then the oldest; projects at their quota wait."""
+    running = select(Job.project_id, func.count().label("count")).where(Job.state == "running", Job.kind == ASSESS)
+    busy = running.group_by(Job.project_id).subquery()
+    waiting = (
+        select(Job)
+        .join(Project, Project.id == Job.project_id)
+        .outerjoin(busy, busy.c.project_id == Job.project_id)
+        .where(Job.state == "queued", Job.kind.in_(kinds), func.coalesce(busy.c.count, 0) < Project.running_quota)
+        .order_by(Job.priority.desc(), Job.created)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=Job)
+    )
+    job = session.scalar(waiting)
+    if job is None:
+        return None
+    now = time.time()
+    job.state, job.worker, job.attempt, job.seen, job.started = "running", worker, job.attempt + 1, now, now
+    job.stage, job.fraction, job.remaining_s = "", 0.0, None
+    case = session.get_one(Case, job.case_id)
+    case.state, case.changed = ("reading" if job.kind == INTAKE else "running"), now
+    return job
+
+
+def _mine(job: Job) -> Any:
+    return (Job.id == job.id, Job.worker == job.worker, Job.attempt == job.attempt, Job.state == "running")
+
+
+def report(session: Session, job: Job, stage: str, fraction: float, elapsed_s: float) -> bool | None:
+    """Say that the job is alive and how far. True: it is to stop; None: it belongs to another by now, drop it."""
+    done = overall(stage, fraction, job.last)
+    remaining = elapsed_s * (1 - done) / done if done > 0.02 and elapsed_s > 3.0 else None
+    values = {"seen": time.time(), "stage": stage, "fraction": done, "remaining_s": remaining}
+    changed = session.execute(update(Job).where(*_mine(job)).values(**values))
+    if changed.rowcount != 1:  # type: ignore[attr-defined]
+        return None
+    return bool(session.scalar(select(Job.stop).where(Job.id == job.id)))
+
+
+def overall(stage: str, fraction: float, last: str = "report") -> float:
+    """How far a run is when one of its stages is so far."""
+    names = list(_WEIGHTS)
+    if stage not in names:
+        return 0.0
+    whole = sum(_WEIGHTS[name] for name in names[1 : names.index(last) + 1])
+    before = sum(_WEIGHTS[name] for name in names[1 : names.index(stage)])
+    return min(1.0, (before + fraction * _WEIGHTS[stage]) / whole) if stage != "import" else fraction
+
+
+def finish(session: Session, job: Job, state: str, reason: str = "") -> bool:
+    """End a job that is still the caller's; False where it is not, and nothing was changed."""
+    values = {"state": state, "reason": reason, "ended": time.time(), "remaining_s": None, "stop": False}
+    if state == "queued":
+        values = {"state": state, "stage": "", "seen": 0.0}
+    changed = session.execute(update(Job).where(*_mine(job)).values(**values))
+    if changed.rowcount != 1:  # type: ignore[attr-defined]
+        return False
+    case = session.get_one(Case, job.case_id)
+    ends = {"done": "read" if job.kind == INTAKE else "done", "queued": "reading" if job.kind == INTAKE else "queued"}
+    case.state, case.reason, case.changed = ends.get(state, state), reason, time.time()
+    return True
+
+
+def cancel(session: Session, case: Case) -> bool:
+    """Stop the work on a case: what waits ends now, what runs is told to. False where there is none."""
+    job = session.scalar(select(Job).where(Job.case_id == case.id, Job.state.in_(ACTIVE)).with_for_update())
+    if job is None:
+        return False
+    if job.state == "queued":
+        job.state, job.ended, case.state, case.changed = "canceled", time.time(), "canceled", time.time()
+    else:
+        job.stop = True
+    return True
+
+
+def requeue_lost(session: Session, lease_s: float, attempts: int) -> list[Job]:
+    """Jobs whose worker fell silent wait again, or fail where that has happened too often."""
+    lost = list(
+        session.scalars(
+            select(Job)
+            .where(Job.state == "running", Job.seen < time.time() - lease_s)
+            .with_for_update(skip_locked=True)
+        )
+    )  # fmt: skip
+    for job in lost:
+        give_back(session, job, attempts)
+    return lost
+
+
+def give_back(session: Session, job: Job, attempts: int) -> None:
+    """Let a job whose worker was lost wait again; after too many times it fails."""
+    if job.stop:
+        finish(session, job, "canceled")
+    elif job.attempt >= attempts:
+        finish(session, job, "failed", LOST.format(attempts=job.attempt))
+    else:
+        finish(session, job, "queued")
+
+
+def counts(session: Session) -> dict[tuple[str, str], int]:
+    """How many jobs there are by kind and state."""
+    found = session.execute(select(Job.kind, Job.state, func.count()).group_by(Job.kind, Job.state))
+    return {(kind, state): count for kind, state, count in found}

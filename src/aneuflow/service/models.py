@@ -1,0 +1,205 @@
+"""The tables of the system: who there is, what they may see, the cases, their files and jobs, and the trail of all of it."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Boolean, Float, ForeignKey, Index, Integer, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+# SQLite counts up by itself only in a plain INTEGER key.
+Number = BigInteger().with_variant(Integer, "sqlite")
+
+
+def new_id() -> str:
+    return uuid.uuid4().hex
+
+
+class Base(DeclarativeBase):
+    """Times are seconds since 1970 (UTC), ids random, so that one says nothing of how many there are."""
+
+
+class User(Base):
+    __tablename__ = "users"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(256))
+    is_administrator: Mapped[bool] = mapped_column(Boolean, default=False)
+    disabled: Mapped[bool] = mapped_column(Boolean, default=False)
+    must_change: Mapped[bool] = mapped_column(Boolean, default=False)
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    locked_until: Mapped[float] = mapped_column(Float, default=0.0)
+    created: Mapped[float] = mapped_column(Float, default=time.time)
+
+
+class SignIn(Base):
+    """A session of the browser; the cookie's secret is kept as its SHA-256 alone."""
+
+    __tablename__ = "sign_ins"
+    secret_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    csrf: Mapped[str] = mapped_column(String(64))
+    created: Mapped[float] = mapped_column(Float, default=time.time)
+    last_seen: Mapped[float] = mapped_column(Float, default=time.time)
+
+
+class Token(Base):
+    """A key for a machine that acts as its user; kept as its SHA-256 alone."""
+
+    __tablename__ = "tokens"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    secret_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(64))
+    created: Mapped[float] = mapped_column(Float, default=time.time)
+    expires: Mapped[float] = mapped_column(Float)
+
+
+class Project(Base):
+    __tablename__ = "projects"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(80), unique=True)
+    running_quota: Mapped[int] = mapped_column(Integer, default=4)
+    queued_quota: Mapped[int] = mapped_column(Integer, default=2000)
+    retention_days: Mapped[float] = mapped_column(Float, default=30.0)
+    own_judgement_first: Mapped[bool] = mapped_column(Boolean, default=False)
+    created: Mapped[float] = mapped_column(Float, default=time.time)
+
+
+class Membership(Base):
+    __tablename__ = "memberships"
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True)
+    role: Mapped[str] = mapped_column(String(16))
+
+
+class Case(Base):
+    """`label` is the name people give it, never a patient's; `manifest` is the case folder's case.json."""
+
+    __tablename__ = "cases"
+    __table_args__ = (Index("cases_listed", "project_id", "deleted", "created"),)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
+    label: Mapped[str] = mapped_column(String(80))
+    state: Mapped[str] = mapped_column(String(16), default="reading", index=True)
+    priority: Mapped[int] = mapped_column(Integer, default=0)
+    reason: Mapped[str] = mapped_column(Text, default="")
+    grade: Mapped[str] = mapped_column(String(24), default="")
+    diameter_mm: Mapped[float | None] = mapped_column(Float, default=None)
+    manifest: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
+    settings: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    created_by: Mapped[str] = mapped_column(String(32))
+    created: Mapped[float] = mapped_column(Float, default=time.time)
+    changed: Mapped[float] = mapped_column(Float, default=time.time)
+    deleted: Mapped[float] = mapped_column(Float, default=0.0)
+
+
+class CaseFile(Base):
+    """A file of a case, kept in the object store under its SHA-256."""
+
+    __tablename__ = "case_files"
+    case_id: Mapped[str] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True)
+    path: Mapped[str] = mapped_column(String(200), primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+
+
+class Upload(Base):
+    """Bytes on their way in: one stream that holds the files one after the other; their names stay with the sender."""
+
+    __tablename__ = "uploads"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    label: Mapped[str] = mapped_column(String(80))
+    priority: Mapped[int] = mapped_column(Integer, default=0)
+    files: Mapped[list[list[Any]]] = mapped_column(JSON)
+    settings: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    size: Mapped[int] = mapped_column(BigInteger)
+    case_id: Mapped[str] = mapped_column(String(32), default="")
+    created: Mapped[float] = mapped_column(Float, default=time.time)
+
+
+class Job(Base):
+    """Work on a case. `worker` and `attempt` fence it: who no longer holds both can write nothing."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (Index("jobs_waiting", "state", "kind", "priority", "created"),)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    case_id: Mapped[str] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), index=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    user_id: Mapped[str] = mapped_column(String(32))
+    kind: Mapped[str] = mapped_column(String(16))
+    last: Mapped[str] = mapped_column(String(16), default="report")
+    state: Mapped[str] = mapped_column(String(16), default="queued")
+    priority: Mapped[int] = mapped_column(Integer, default=0)
+    settings: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    upload_id: Mapped[str] = mapped_column(String(32), default="")
+    worker: Mapped[str] = mapped_column(String(80), default="")
+    attempt: Mapped[int] = mapped_column(Integer, default=0)
+    seen: Mapped[float] = mapped_column(Float, default=0.0)
+    stop: Mapped[bool] = mapped_column(Boolean, default=False)
+    stage: Mapped[str] = mapped_column(String(16), default="")
+    fraction: Mapped[float] = mapped_column(Float, default=0.0)
+    remaining_s: Mapped[float | None] = mapped_column(Float, default=None)
+    reason: Mapped[str] = mapped_column(Text, default="")
+    created: Mapped[float] = mapped_column(Float, default=time.time)
+    started: Mapped[float] = mapped_column(Float, default=0.0)
+    ended: Mapped[float] = mapped_column(Float, default=0.0)
+
+
+class Worker(Base):
+    """A dispatcher that takes jobs on one machine, and how that machine was when it was last heard of."""
+
+    __tablename__ = "workers"
+    id: Mapped[str] = mapped_column(String(80), primary_key=True)
+    host: Mapped[str] = mapped_column(String(64))
+    engine: Mapped[str] = mapped_column(String(16))
+    slots: Mapped[int] = mapped_column(Integer)
+    cores: Mapped[int] = mapped_column(Integer)
+    load: Mapped[float] = mapped_column(Float)
+    memory_bytes: Mapped[int] = mapped_column(BigInteger)
+    memory_free_bytes: Mapped[int] = mapped_column(BigInteger)
+    disk_bytes: Mapped[int] = mapped_column(BigInteger)
+    disk_free_bytes: Mapped[int] = mapped_column(BigInteger)
+    seen: Mapped[float] = mapped_column(Float)
+
+
+class Judgement(Base):
+    """What a reader thought of a case: before the machine's grade was shown, or knowing it."""
+
+    __tablename__ = "judgements"
+    id: Mapped[int] = mapped_column(Number, primary_key=True, autoincrement=True)
+    case_id: Mapped[str] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    grade: Mapped[str] = mapped_column(String(24))
+    remark: Mapped[str] = mapped_column(Text, default="")
+    knew_machine: Mapped[bool] = mapped_column(Boolean)
+    created: Mapped[float] = mapped_column(Float, default=time.time)
+
+
+class AuditEntry(Base):
+    """One line of the trail; `hash` covers it and the line before, so none can be changed or taken out unseen."""
+
+    __tablename__ = "audit"
+    number: Mapped[int] = mapped_column(Number, primary_key=True, autoincrement=False)
+    time: Mapped[float] = mapped_column(Float)
+    user: Mapped[str] = mapped_column(String(64))
+    action: Mapped[str] = mapped_column(String(64))
+    project_id: Mapped[str] = mapped_column(String(32), default="", index=True)
+    case_id: Mapped[str] = mapped_column(String(32), default="", index=True)
+    status: Mapped[int] = mapped_column(Integer)
+    address: Mapped[str] = mapped_column(String(64), default="")
+    detail: Mapped[str] = mapped_column(Text, default="")
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+class AuditHead(Base):
+    """The last line's number and hash; its one row is also what writers of the trail queue at."""
+
+    __tablename__ = "audit_head"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[str] = mapped_column(String(64))

@@ -1,0 +1,74 @@
+"""Errors as RFC 9457 problem documents: a status, and one sentence that says what, where and the remedy."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from aneuflow.errors import AneuflowError, InputError, MethodError
+
+log = logging.getLogger("aneuflow.service")
+_TITLES = {
+    400: "Bad request",
+    401: "Not signed in",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    413: "Too large",
+    422: "Cannot be done",
+    429: "Too many requests",
+    500: "Fault of the program",
+    507: "No resources",
+}
+
+
+class Problem(Exception):
+    """An answer other than the one asked for."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.detail = status, detail
+
+
+def problem_response(status: int, detail: str) -> JSONResponse:
+    content = {"title": _TITLES.get(status, "Error"), "status": status, "detail": detail}
+    return JSONResponse(content, status, media_type="application/problem+json")
+
+
+def answer_problems(app: FastAPI) -> None:
+    """Let every error of the API end as such a document; what no code foresaw says nothing of what it met."""
+
+    @app.exception_handler(Problem)
+    def _problem(_: Request, error: Problem) -> JSONResponse:
+        return problem_response(error.status, error.detail)
+
+    @app.exception_handler(AneuflowError)
+    def _known(_: Request, error: AneuflowError) -> JSONResponse:
+        status = 422 if isinstance(error, InputError | MethodError) else 507
+        return problem_response(status, str(error))
+
+    @app.exception_handler(RequestValidationError)
+    def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first: dict[str, Any] = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        return problem_response(422, f"The request's {place} is wrong ({first['msg']}); correct it.")
+
+    @app.exception_handler(HTTPException)
+    def _http(_: Request, error: HTTPException) -> JSONResponse:
+        return problem_response(error.status_code, f"{error.detail}; check the address and the method.")
+
+    @app.exception_handler(Exception)
+    def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+        frame = error.__traceback__
+        while frame is not None and frame.tb_next is not None:
+            frame = frame.tb_next
+        place = "" if frame is None else f"{frame.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.tb_lineno}"
+        # The message itself may quote what was sent.
+        log.error("unforeseen", extra={"facts": {"error": type(error).__name__, "place": place}})
+        return problem_response(500, f"The request failed in an unforeseen way ({type(error).__name__}); report it.")

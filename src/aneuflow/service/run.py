@@ -1,0 +1,77 @@
+"""One command's server: the API in this process, the dispatcher in another that is started again where it dies."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from aneuflow.errors import ResourceError
+from aneuflow.service.app import create_app
+from aneuflow.service.logs import start_logging
+from aneuflow.service.settings import ServiceSettings
+from aneuflow.service.system import first_start, open_system
+
+log = logging.getLogger("aneuflow.service")
+
+
+def run_server(settings: ServiceSettings, tell: Callable[[str], None]) -> None:
+    """Serve until interrupted; `tell` gets the address, and on the first start the administrator's password."""
+    system = open_system(settings)
+    password = first_start(system)
+    start_logging()
+    config = uvicorn.Config(
+        create_app(system),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+    )
+    try:
+        listener = config.bind_socket()
+    except SystemExit:
+        raise ResourceError(f"Port {settings.port} of {settings.host} cannot be used; choose another with --port.") from None
+    scheme = "https" if settings.tls_certificate else "http"
+    tell(f"aneuflow serves at {scheme}://{settings.host}:{listener.getsockname()[1]}")
+    if password:
+        tell(f"First start: sign in as administrator with the password {password} and change it; it is not shown again.")
+    with dispatching(settings):
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+@contextmanager
+def dispatching(settings: ServiceSettings) -> Iterator[None]:
+    """A dispatcher beside the block, unless this machine has no job slots."""
+    if settings.job_slots == 0:
+        yield
+        return
+    given = settings.model_dump(mode="json", exclude_none=True)
+    environment = {**os.environ, **{f"ANEUFLOW_{name.upper()}": str(value) for name, value in given.items()}}
+    ending = threading.Event()
+    started: list[subprocess.Popen[bytes]] = []
+
+    def keep_running() -> None:
+        while not ending.is_set():
+            started[:] = [subprocess.Popen([sys.executable, "-m", "aneuflow.service.dispatch"], env=environment)]
+            code = started[0].wait()
+            if not ending.wait(1.0):
+                log.error("dispatcher ended", extra={"facts": {"code": code}})
+
+    keeper = threading.Thread(target=keep_running, daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        if started:
+            started[0].terminate()
+        keeper.join(15.0)

@@ -1,0 +1,62 @@
+"""What every part of one server process shares: settings, database, objects, pseudonyms."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from fastapi import Request
+from sqlalchemy import select
+
+from aneuflow.errors import ResourceError
+from aneuflow.service.accounts import add_user, new_password
+from aneuflow.service.database import Database
+from aneuflow.service.models import Membership, Project, User
+from aneuflow.service.objects import Objects
+from aneuflow.service.pseudonyms import Pseudonyms
+from aneuflow.service.settings import ServiceSettings
+
+FIRST_USER = "administrator"
+FIRST_PROJECT = "First project"
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """The parts of a running system."""
+
+    settings: ServiceSettings
+    database: Database
+    objects: Objects
+    pseudonyms: Pseudonyms
+
+
+def open_system(settings: ServiceSettings) -> System:
+    """Open all parts and bring the database up to date. Raises InputError or ResourceError naming what cannot be used."""
+    try:
+        for folder in (settings.data, settings.incoming, settings.work):
+            folder.mkdir(parents=True, exist_ok=True)
+        os.chmod(settings.data, 0o700)  # noqa: PTH101 - follows links, as meant
+    except OSError as error:
+        raise ResourceError(f"Cannot use data folder {settings.data}: {error.strerror}; choose another.") from error
+    database = Database(settings.database)
+    database.migrate()
+    return System(settings, database, Objects(settings), Pseudonyms(settings))
+
+
+def first_start(system: System) -> str | None:
+    """Where there is no user yet: an administrator and a project; gives the password, None where there were users."""
+    with system.database.writing() as session:
+        if session.scalar(select(User.id).limit(1)) is not None:
+            return None
+        password = new_password()
+        user = add_user(session, FIRST_USER, password, is_administrator=True)
+        project = Project(name=FIRST_PROJECT)
+        session.add(project)
+        session.flush()
+        session.add(Membership(project_id=project.id, user_id=user.id, role="administrator"))
+        return password
+
+
+def system_of(request: Request) -> System:
+    system: System = request.app.state.system
+    return system

@@ -1,0 +1,60 @@
+"""What the terminal draws a case from, made once beside the case: a light image for the first look, and the wall's scene."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aneuflow.case import store
+from aneuflow.case.files import write_nifti
+from aneuflow.case.folder import CaseFolder
+from aneuflow.pipeline.documents import report_content
+from aneuflow.pipeline.settings import settings_from
+from aneuflow.report.html import VIEWER_TEXTS
+from aneuflow.report.text import Language, text
+from aneuflow.report.viewer import viewer_payload
+
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
+IMAGE_VIEW, FIRST_IMAGE_VOXELS = "image.nii.gz", 160
+
+
+def write_image_view(case_path: Path, folder: Path) -> None:
+    """The case's image in whole numbers and at most FIRST_IMAGE_VOXELS along each axis, to be on the screen within seconds."""
+    case = CaseFolder(case_path)
+    if case.manifest().input["kind"] != "image":
+        return
+    volume = store.read_image(case.stage_folder("image"))
+    steps = [-(-size // FIRST_IMAGE_VOXELS) for size in volume.values.shape]
+    values = volume.values[:: steps[0], :: steps[1], :: steps[2]]
+    affine = volume.affine.copy()
+    affine[:3, :3] *= steps
+    low, high = float(values.min()), float(values.max())
+    if high - low > 60000 or high - low < 200:  # not as Hounsfield units are
+        values = (values - low) * (4000.0 / max(high - low, 1e-12))
+    folder.mkdir(exist_ok=True)
+    write_nifti(folder / IMAGE_VIEW, np.clip(np.round(values), -32768, 32767).astype(np.int16), affine)
+
+
+def write_views(case_path: Path, folder: Path) -> None:
+    """The scene of the wall in both languages, where the case has a flow."""
+    case = CaseFolder(case_path)
+    manifest = case.manifest()
+    if "flow" not in {record.folder for record in manifest.stages.values() if record.state == "done"}:
+        return
+    content = report_content(case, settings_from(manifest.settings))
+    folder.mkdir(exist_ok=True)
+    for language in LANGUAGES:
+        payload = viewer_payload(content, language)
+        payload["texts"] = {key: text(language, f"viewer.{key}") for key in VIEWER_TEXTS}
+        _write(folder / f"scene.{language}.json.gz", payload)
+
+
+def _write(path: Path, payload: dict[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(gzip.compress(json.dumps(payload).encode(), compresslevel=5, mtime=0))
+    temporary.replace(path)
