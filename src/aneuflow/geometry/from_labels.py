@@ -13,7 +13,7 @@ from skimage import measure
 from aneuflow.errors import InputError
 from aneuflow.geometry.tree import Tip, trimmed_tree
 from aneuflow.numerics import surface as sf
-from aneuflow.numerics.centerline import inside_grid
+from aneuflow.numerics.centerline import inside_by_vote
 from aneuflow.numerics.surface import BoolArray
 from aneuflow.types import LABEL_ANEURYSM, LABEL_BACKGROUND, FloatArray, LabelMap, Note, Surface
 
@@ -87,13 +87,8 @@ def voxelized(surface: Surface) -> LabelMap:
     step = max(float(np.clip(caliber / 6, 0.15, 0.3)), float(np.cbrt(np.prod(extent + 1) / _MOST_SAMPLES)))
     origin = low - 2.5 * step
     shape = np.ceil((extent + 5 * step) / step).astype(int) + 1
-    # Where triangles are missing or doubled a scan line leaks along its axis: two of three directions must agree.
-    votes = np.zeros(tuple(shape), dtype=np.uint8)
-    for axis in range(3):
-        turn = np.roll(np.arange(3), -axis)
-        found = inside_grid(points[:, turn], triangles, origin[turn], step, shape[turn])
-        votes += found.transpose(np.argsort(turn))
-    inside = votes >= 2
+    # Where triangles are missing or doubled a scan line leaks along its axis.
+    inside = inside_by_vote(points, triangles, origin, step, shape)
     affine = np.diag([step, step, step, 1.0])
     affine[:3, 3] = origin
     note = Note("surface_resampled", {"spacing_mm": step})

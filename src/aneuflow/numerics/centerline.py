@@ -253,12 +253,25 @@ def voxel_neighbors(cells: Any, shape: Any, spacing: float) -> Any:
     return graph + graph.T
 
 
-def inside_grid(points: FloatArray, triangles: npt.NDArray[Any], low: FloatArray, step: float, shape: Any) -> Any:
+def inside_by_vote(
+    points: FloatArray, triangles: npt.NDArray[Any], low: FloatArray, step: float | FloatArray, shape: Any
+) -> npt.NDArray[np.bool_]:
+    """`inside_grid` for surfaces with missing or doubled triangles: two of three scan directions must agree."""
+    steps = np.broadcast_to(step, 3)
+    votes = np.zeros(tuple(shape), dtype=np.uint8)
+    for axis in range(3):
+        turn = np.roll(np.arange(3), -axis)
+        found = inside_grid(points[:, turn], triangles, low[turn], steps[turn], np.asarray(shape)[turn])
+        votes += found.transpose(np.argsort(turn))
+    return votes >= 2
+
+
+def inside_grid(points: FloatArray, triangles: npt.NDArray[Any], low: FloatArray, step: float | FloatArray, shape: Any) -> Any:
     """Whether the middles low + step * (i, j, k) of a grid of `shape` lie inside a closed surface (mm), bool of that shape."""
     stencil = vtk.vtkPolyDataToImageStencil()
     stencil.SetInputData(_polydata(points, triangles))
     stencil.SetOutputOrigin(*low)
-    stencil.SetOutputSpacing(step, step, step)
+    stencil.SetOutputSpacing(*np.broadcast_to(step, 3))
     stencil.SetOutputWholeExtent(0, int(shape[0]) - 1, 0, int(shape[1]) - 1, 0, int(shape[2]) - 1)
     image = vtk.vtkImageStencilToImage()
     image.SetInputConnection(stencil.GetOutputPort())
