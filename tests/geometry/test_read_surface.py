@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -75,3 +76,16 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 def test_a_real_artery_is_read_in_mm() -> None:
     surface = read_surface(shared_data("surfaces/aneurisk_C0015_artery.vtp"))
     assert np.ptp(surface.points, axis=0) == pytest.approx([9.1, 8.4, 15.5], abs=0.1)
+
+
+@pytest.mark.parametrize("units", ["auto", "mm"])
+def test_real_segments_of_another_scale_are_noticed(tmp_path: Path, units: str) -> None:
+    index = json.loads(shared_data("intra/annotated_index.json").read_text("utf-8"))
+    wrong = [entry["name"] for entry in index if not entry["true_scale"]]
+    assert len(wrong) > 10
+    for name in wrong:
+        with np.load(shared_data(f"intra/annotated/{name}.npz")) as segment:
+            path = tmp_path / f"{name}.stl"
+            pyvista.PolyData.from_regular_faces(segment["points"], segment["triangles"]).save(path)
+        with pytest.raises(InputError, match="artery"):
+            read_surface(path, units)  # type: ignore[arg-type]
