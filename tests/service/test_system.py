@@ -106,9 +106,7 @@ def test_a_token_acts_as_its_user_until_it_is_removed(server: Server, administra
     assert httpx.get(f"{server.address}/metrics", headers=headers).status_code == 401
 
 
-@pytest.mark.parametrize(
-    ("content", "suffix"), [(b"PK\x05\x06" + bytes(18), ".zip"), (os.urandom(4096), ".dcm"), (b"x", ".nii.gz")]
-)
+@pytest.mark.parametrize(("content", "suffix"), [(os.urandom(4096), ".dcm"), (b"PK\x05\x06" + bytes(18), ".zip")])
 def test_what_is_no_image_ends_in_one_sentence(administrator: Person, content: bytes, suffix: str) -> None:
     project = administrator("GET", "/api/projects")[0]["id"]
     ended = administrator.wait(administrator.upload(project, content, suffix))

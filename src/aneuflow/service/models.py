@@ -64,7 +64,6 @@ class Project(Base):
     running_quota: Mapped[int] = mapped_column(Integer, default=4)
     queued_quota: Mapped[int] = mapped_column(Integer, default=2000)
     retention_days: Mapped[float] = mapped_column(Float, default=30.0)
-    own_judgement_first: Mapped[bool] = mapped_column(Boolean, default=False)
     created: Mapped[float] = mapped_column(Float, default=time.time)
 
 
@@ -165,19 +164,6 @@ class Worker(Base):
     disk_bytes: Mapped[int] = mapped_column(BigInteger)
     disk_free_bytes: Mapped[int] = mapped_column(BigInteger)
     seen: Mapped[float] = mapped_column(Float)
-
-
-class Judgement(Base):
-    """What a reader thought of a case: before the machine's grade was shown, or knowing it."""
-
-    __tablename__ = "judgements"
-    id: Mapped[int] = mapped_column(Number, primary_key=True, autoincrement=True)
-    case_id: Mapped[str] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), index=True)
-    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
-    grade: Mapped[str] = mapped_column(String(24))
-    remark: Mapped[str] = mapped_column(Text, default="")
-    knew_machine: Mapped[bool] = mapped_column(Boolean)
-    created: Mapped[float] = mapped_column(Float, default=time.time)
 
 
 class AuditEntry(Base):

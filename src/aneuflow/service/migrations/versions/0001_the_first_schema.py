@@ -42,7 +42,6 @@ def upgrade() -> None:
         sa.Column("running_quota", sa.Integer(), nullable=False),
         sa.Column("queued_quota", sa.Integer(), nullable=False),
         sa.Column("retention_days", sa.Float(), nullable=False),
-        sa.Column("own_judgement_first", sa.Boolean(), nullable=False),
         sa.Column("created", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name"),
@@ -214,31 +213,12 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_jobs_case_id"), ["case_id"], unique=False)
         batch_op.create_index("jobs_waiting", ["state", "kind", "priority", "created"], unique=False)
 
-    op.create_table(
-        "judgements",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("case_id", sa.String(length=32), nullable=False),
-        sa.Column("user_id", sa.String(length=32), nullable=False),
-        sa.Column("grade", sa.String(length=24), nullable=False),
-        sa.Column("remark", sa.Text(), nullable=False),
-        sa.Column("knew_machine", sa.Boolean(), nullable=False),
-        sa.Column("created", sa.Float(), nullable=False),
-        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(
-            ["user_id"],
-            ["users.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
-    )
-    with op.batch_alter_table("judgements", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_judgements_case_id"), ["case_id"], unique=False)
     op.execute("insert into audit_head (id, number, hash) values (1, 0, '" + "0" * 64 + "')")
 
 
 def downgrade() -> None:
     # Children before those they refer to.
     for table in (
-        "judgements",
         "jobs",
         "case_files",
         "uploads",
