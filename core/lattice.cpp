@@ -216,13 +216,24 @@ void Lattice::pass_openings(double amplitude, double phase) {
         Outlet& outlet = outlets[k];
         outlet.flow = pass_outlet(outlet);
         outlet_sum_[k] += outlet.flow;
-        if (outlet.share >= 0.0f) {
-            const double excess = outlet.flow - outlet.share * inflow_now_;
-            outlet.density += static_cast<float>(outlet.integral * excess);
-            outlet.offset = static_cast<float>(outlet.impedance * excess);
-        }
     }
+    follow_shares();
     if (!loads.empty()) follow_loads();
+}
+
+// Where all outlets have a share, the pressure of the largest is zero and what it would add to its own is taken off the
+// others': else all of them together would follow the flow it lacks at a rate that falls with their number.
+void Lattice::follow_shares() {
+    const auto excess = [&](const Outlet& outlet) { return outlet.flow - outlet.share * inflow_now_; };
+    const auto smaller = [](const Outlet& a, const Outlet& b) { return a.share < b.share; };
+    const auto held = std::max_element(outlets.begin(), outlets.end(), smaller);
+    const bool all = std::all_of(outlets.begin(), outlets.end(), [](const Outlet& o) { return o.share >= 0.0f; });
+    const double common = all && held != outlets.end() ? held->integral * excess(*held) : 0.0;
+    for (auto outlet = outlets.begin(); outlet != outlets.end(); ++outlet) {
+        if (outlet->share < 0.0f || (all && outlet == held)) continue;
+        outlet->density += static_cast<float>(outlet->integral * excess(*outlet) - common);
+        outlet->offset = static_cast<float>(outlet->impedance * excess(*outlet));
+    }
 }
 
 void Lattice::run(int pairs, const double amplitude[2], const double phase[2], int threads) {

@@ -71,7 +71,7 @@ struct Outlet {
     std::vector<std::int32_t> cell;       // ascending, one entry a link
     std::vector<std::int32_t> direction;  // of the link
     float normal[3] = {0, 0, 0};
-    float share = 0.0f;      // of the total inflow; negative where the pressure is given
+    float share = 0.0f;      // of the total inflow; negative where the pressure is given by itself or a load
     float density = 0.0f;    // pressure over c_s^2, deviation
     float impedance = 0.0f;  // density per volume flow
     float integral = 0.0f;   // density per volume flow and step
@@ -127,6 +127,7 @@ class Lattice {
   private:
     void pass_openings(double amplitude, double phase);
     double pass_outlet(const Outlet& outlet);
+    void follow_shares();
     void follow_loads();
     double pass_inlet(const Inlet& inlet, double amplitude, double phase);
     void let_out(const Inlet& inlet, double flow);

@@ -25,12 +25,15 @@ def test_the_roots_of_cassons_stress_and_rate_lie_on_a_line() -> None:
     np.testing.assert_allclose(np.sqrt(stress), np.sqrt(0.005) + np.sqrt(0.0035 * rate))
 
 
+@pytest.mark.parametrize("subgrid", [0.0, 0.1])
 @pytest.mark.parametrize(("model", "parameters"), [("carreau-yasuda", CARREAU_YASUDA), ("casson", CASSON)])
-def test_the_table_gives_the_relaxation_of_the_shear_rate(model: str, parameters: dict[str, float]) -> None:
+def test_the_table_gives_the_relaxation_of_the_shear_rate(model: str, parameters: dict[str, float], subgrid: float) -> None:
+    """With Smagorinsky's eddies of (constant times spacing) squared times the rate."""
     density, spacing, step = 1060.0, 2e-4, 1e-5
-    table = relaxation_table(model, parameters, density, spacing, step)
+    table = relaxation_table(model, parameters, density, spacing, step, subgrid)
     rate = np.geomspace(0.1, 5000.0, 40)
-    tau = 0.5 + 3.0 * viscosity(rate, model, parameters) / density * step / spacing**2
+    kinematic = viscosity(rate, model, parameters) / density + (subgrid * spacing) ** 2 * rate
+    tau = 0.5 + 3.0 * kinematic * step / spacing**2
     # What a cell holds at that rate: a squared stress of norm sqrt(2) tau rate / 3 in lattice units.
     square = (np.sqrt(2.0) / 3.0 * tau * rate * step) ** 2
     bits = square.astype(np.float32).view(np.int32).astype(np.int64) - table.first_bits

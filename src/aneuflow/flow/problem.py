@@ -25,7 +25,10 @@ _CELLS_A_THREAD = 5000  # with fewer, threads wait for each other rather than wo
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """A flow to be solved on one lattice; a boundary without waveform means that it is steady."""
+    """A flow to be solved on one lattice; a boundary without waveform means that it is steady.
+
+    subgrid: Smagorinsky's constant, for a lattice that only gives the start for a finer one.
+    """
 
     model: LumenModel
     boundary: BoundaryConditions
@@ -34,6 +37,7 @@ class Problem:
     domain: Domain
     sampler: Sampler
     checkpoint: Checkpoint | None = None
+    subgrid: float = 0.0
     saved: list[float] = field(default_factory=lambda: [time.monotonic()])
 
     @classmethod
@@ -60,7 +64,7 @@ class Problem:
     def begin(self, time_step_s: float, start: Start | None) -> Run:
         """A run from `start`, or from rest."""
         units = self.units(time_step_s)
-        lattice = build_lattice(self.domain, self.model, self.boundary, units)
+        lattice = build_lattice(self.domain, self.model, self.boundary, units, self.subgrid)
         run = Run(self.domain, units, lattice, self.threads, absolute=self.boundary.absolute)
         if start is not None:
             run.set_to(start)

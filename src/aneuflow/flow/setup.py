@@ -122,8 +122,10 @@ def _check_memory(surface: PatchedSurface, spacing_mm: float) -> None:
         )
 
 
-def build_lattice(domain: Domain, model: LumenModel, boundary: BoundaryConditions, units: Units) -> core.Lattice:
-    """The lattice at rest with its walls, inlets and outlets.
+def build_lattice(
+    domain: Domain, model: LumenModel, boundary: BoundaryConditions, units: Units, subgrid: float = 0.0
+) -> core.Lattice:
+    """The lattice at rest with its walls, inlets and outlets; `subgrid` as in `relaxation_table`.
 
     Raises InputError where a boundary condition names no cap, or outlets have conditions that do not go together.
     """
@@ -143,10 +145,10 @@ def build_lattice(domain: Domain, model: LumenModel, boundary: BoundaryCondition
         lattice.add_inlet(*domain.arrays(links), np.ascontiguousarray(gain.T, dtype=np.float32))
     _add_outlets(lattice, domain, caps, boundary, units)
     blood = boundary.blood
-    if blood.model == "newtonian":
+    if blood.model == "newtonian" and subgrid == 0.0:
         lattice.set_newtonian(tau, third_order_keep(tau))
     else:
-        table = relaxation_table(blood.model, blood.parameters, blood.density, units.spacing_m, units.time_step_s)
+        table = relaxation_table(blood.model, blood.parameters, blood.density, units.spacing_m, units.time_step_s, subgrid)
         lattice.set_relaxation_table(table.keep, table.first_bits, table.shift, third_order_keep(tau))
     return lattice
 
@@ -207,17 +209,15 @@ def cap_rim(surface: PatchedSurface, cap: Cap) -> tuple[FloatArray, FloatArray]:
 def _add_outlets(
     lattice: core.Lattice, domain: Domain, caps: dict[int, Cap], boundary: BoundaryConditions, units: Units
 ) -> None:
-    """The largest of the flow-split outlets is held at zero pressure; the others' pressures follow their flow.
+    """Pressures follow the flow where its share is given; where all are, the lattice holds that of the largest at zero.
 
     Outlets that have a load begin without pressure: what the loads have in common stays out of the lattice.
     """
     outlets = boundary.outlets
     steps = min(_MOST_STEPS, _PASSAGES * float(np.ptp(domain.voxels.lattice, axis=0).max()) / SOUND_SPEED)
-    split = [outlet for outlet in outlets if outlet.kind == "flow-split"]
-    fixed = {max(split, key=lambda outlet: outlet.flow_share or 0.0).cap_id} if len(split) == len(outlets) else set()
     for outlet in outlets:
         links = domain.links(outlet.cap_id)
-        share = outlet.flow_share if outlet.kind == "flow-split" and outlet.cap_id not in fixed else None
+        share = outlet.flow_share if outlet.kind == "flow-split" else None
         area_cells = caps[outlet.cap_id].area_mm2 / (1e3 * units.spacing_m) ** 2
         # The impedance of a sound wave in the outlet: a matched end, which swallows the wave its own correction makes.
         impedance = 1.0 / (SOUND_SPEED * area_cells)

@@ -40,15 +40,16 @@ class RelaxationTable:
 
 
 def relaxation_table(
-    model: str, parameters: Mapping[str, float], density: float, spacing_m: float, time_step_s: float
+    model: str, parameters: Mapping[str, float], density: float, spacing_m: float, time_step_s: float, subgrid: float = 0.0
 ) -> RelaxationTable:
     """Relaxation for the non-equilibrium stress a cell holds, solved for the shear rate that stress itself stands for.
 
     In lattice units the stress is -(2/3) tau S, so its norm is sqrt(2) tau rate / 3, which rises with the rate.
+    subgrid: Smagorinsky's constant (1963); the eddies that the lattice cannot hold add its square times the rate.
     """
     rate = np.geomspace(1e-16, 10.0, 4000)
     lattice_viscosity = viscosity(rate / time_step_s, model, parameters) / density * time_step_s / spacing_m**2
-    tau = 3.0 * lattice_viscosity + 0.5
+    tau = 3.0 * (lattice_viscosity + subgrid**2 * rate) + 0.5
     stress = np.sqrt(2.0) / 3.0 * tau * rate
     first = int(np.float32(2.0 ** (4 - _OCTAVES)).view(np.int32))
     bits = first + (np.arange((_OCTAVES << (23 - _SHIFT)) + 1, dtype=np.int64) << _SHIFT)
