@@ -7,15 +7,11 @@ EXAMPLE := examples/aneumo-case4
 CORE := pyproject.toml $(wildcard core/*)
 SLICE ?= 0/1
 
-# Training needs torch, whose small CPU build is served for Python 3.11; inference needs none of it.
-TRAIN := .venv-train
-
-.PHONY: help demo test test-all test-slow test-demo test-train lint format docs sanitize clean
+.PHONY: help demo test test-all test-slow test-demo lint format docs sanitize clean
 help:
 	@echo "make demo      install, assess the bundled case, say where the report is"
 	@echo "make test      install what the tests need and run the suite (under 15 minutes on 2 cores)"
 	@echo "make test-all  the suite with the slow tests on real data; make test-slow SLICE=0/4 runs a quarter of those"
-	@echo "make test-train  the tests of network training, with the CPU build of torch under Python 3.11"
 	@echo "make lint      ruff, mypy, import layers, clang-format"
 	@echo "make docs      write the generated pages of docs/ again"
 	@echo "make sanitize  the C++ core under address and undefined-behavior sanitizers"
@@ -34,9 +30,6 @@ test-slow: $(VENV)/.installed-dev
 
 test-demo: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest tests/test_demo.py
-
-test-train: $(TRAIN)/.installed
-	PYTHONPATH=src $(TRAIN)/bin/python -m pytest tests/training
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -66,12 +59,6 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[dev]"
 	@touch $@
 
-$(TRAIN)/.installed: pyproject.toml
-	@command -v python3.11 >/dev/null || { echo "Training on a CPU needs Python 3.11 beside the other, for the small build of torch; install python3.11."; exit 1; }
-	python3.11 -m venv $(TRAIN)
-	$(TRAIN)/bin/pip install --quiet --disable-pip-version-check "torch==2.13.0" "numpy>=2.1" "onnx>=1.18" "onnxscript>=0.5" pytest
-	@touch $@
-
 # A build of its own beside the installed one; the sanitizers' runtime must be loaded before Python.
 sanitize: $(VENV)/.installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check --target build/sanitized --no-deps --upgrade . \
@@ -80,4 +67,4 @@ sanitize: $(VENV)/.installed-dev
 	    ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=build/sanitized $(BIN)/python tests/numerics/lattice/sanitize.py
 
 clean:
-	rm -rf $(VENV) $(TRAIN) build $(CASE)
+	rm -rf $(VENV) build $(CASE)
