@@ -7,6 +7,7 @@ import pytest
 
 from aneuflow.cli.grade import read_answers
 from aneuflow.errors import InputError
+from aneuflow.risk.clinical import Clinical
 from tests.cli.run import run
 
 
@@ -26,7 +27,8 @@ def test_answers_from_toml_json_and_fhir(tmp_path: Path) -> None:
     ("name", "text", "said"),
     [
         ("a.toml", "age_years = [", "no TOML"), ("a.json", "{", "neither TOML nor JSON"), ("a.json", '{"agee": 4}', "'agee'"),
-        ("a.json", "7", "no clinical answers"),
+        ("a.json", "7", "no clinical answers"), ("a.toml", "clinical = 3", "under .clinical."),
+        ("a.json", "[" * 100_000, "nested too deeply"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_none_is_refused_in_a_sentence(tmp_path: Path, name: str, text: str, said: str) -> None:
@@ -47,3 +49,10 @@ def test_an_impossible_answer_is_refused_by_name_and_value(capsys: pytest.Captur
     assert code == 2 and "grade.rules" in err
     code, _, err = run(capsys, "grade", str(tmp_path), "--site", "aorta")
     assert code == 2 and "clinical.site is 'aorta'" in err
+
+
+def test_what_is_no_answer_cannot_be_confirmed() -> None:
+    assert Clinical(confirmed=("age_years",)).confirmed == ("age_years",)
+    for name in ("nonsense", "confirmed"):
+        with pytest.raises(ValueError, match="no answer that could be confirmed"):
+            Clinical(confirmed=(name,))

@@ -126,6 +126,9 @@ def test_an_archive_that_does_not_know_this_program(orthanc, tmp_path):
         ("ftp://host", "neither TITLE@HOST:PORT nor http"),
         ("http://doctor:secret@host/dicom-web", "Give no password in the address"),
         ("http://archive.hospital/dicom-web", "unencrypted"),
+        ("http://", "names no host"),
+        ("https://[::1", "names no host"),
+        ("https://doctor:secret@host:99999/", "names no host"),
     ],
 )
 def test_wrong_addresses(address, sentence):
@@ -154,6 +157,7 @@ def test_without_the_extra_the_sentence_says_what_to_install(module, address, mo
     ("query", "sentence"),
     [
         (Query(modality="CT"), "names no patient"),
+        (Query(patient_id="*", accession="??"), "names no patient"),
         (Query(date="yesterday"), "not YYYYMMDD"),
         (Query(study_uid="1.2/../3"), "no UID"),
     ],

@@ -23,7 +23,10 @@ def test_csv_list(tmp_path: Path) -> None:
     assert [(entry.case, entry.input_settings) for entry in entries] == [("first", {"kind": "mask"}), ("y", {"units": "cm"})]
 
 
-@pytest.mark.parametrize(("content", "message"), [("", "is empty"), ("input,colour\na,b\n", "unknown column colour")])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("", "is empty"), ("input,colour\na,b\n", "unknown column colour"), ("input,case\na,b,c\n", "more cells")],
+)
 def test_bad_lists(tmp_path: Path, content: str, message: str) -> None:
     file = tmp_path / "list.csv"
     file.write_text(content)

@@ -14,6 +14,9 @@ from aneuflow.errors import InputError, MethodError
 from aneuflow.geometry.model import build_model
 from aneuflow.geometry.settings import ModelSettings
 from aneuflow.pipeline.compare import compare_cases
+from aneuflow.pipeline.run import stage_key
+from aneuflow.pipeline.settings import Settings
+from aneuflow.pipeline.stages import MODEL
 from aneuflow.types import LabelMap, LumenModel, Surface
 from tests.morphology.retests import grown, retessellated, segment, turned
 
@@ -31,7 +34,7 @@ def stored(model: LumenModel, folder: Path) -> Path:
         case.save(Manifest(input={"kind": "surface", "sha256": "0" * 64}, settings={}))
         with case.writing("model") as target:
             store.write_model(target, model)
-        case.record("model", StageRecord("done", "key", "model", case.outputs("model"), 0.0))
+        case.record("model", StageRecord("done", stage_key(MODEL, Settings(), {}), "model", case.outputs("model"), 0.0))
     return folder
 
 
@@ -81,8 +84,12 @@ def test_case_without_a_model_and_a_folder_in_use_are_refused(tmp_path: Path) ->
     empty = CaseFolder(tmp_path / "b")
     with empty.locked():
         empty.save(Manifest(input={"kind": "surface", "sha256": "0" * 64}, settings={}))
-    with pytest.raises(InputError, match="no model yet"):
+    with pytest.raises(InputError, match="no model that is whole and current"):
         compare_cases(first, tmp_path / "b", tmp_path / "c", "en")
+    damaged = stored(earlier(), tmp_path / "d")
+    (damaged / "model/lumen.vtp").write_bytes(b"<VTKFile")
+    with pytest.raises(InputError, match="no model that is whole and current"):
+        compare_cases(first, damaged, tmp_path / "c", "en")
     (tmp_path / "used").mkdir()
     (tmp_path / "used/other.txt").write_text("x")
     with pytest.raises(InputError, match="not empty"):

@@ -45,8 +45,13 @@ def test_age_counts_completed_years(born: str, age: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [{}, {"resourceType": "Medication"}, [PATIENT, PATIENT], {**PATIENT, "birthDate": "last year"}, 7]
-)
+    "content",
+    [
+        {}, {"resourceType": "Medication"}, [PATIENT, PATIENT], {**PATIENT, "birthDate": "last year"}, 7,
+        {"resourceType": "Bundle", "entry": {"a": 1}}, {"resourceType": "Bundle", "entry": [1]}, {"resourceType": ["Patient"]},
+        {"resourceType": "Condition", "code": "I10"}, {"resourceType": "Condition", "code": {"coding": [None]}},
+    ],
+)  # fmt: skip
 def test_what_is_no_such_record_is_refused(content: Any) -> None:
     with pytest.raises(InputError):
         answers_from_fhir(content, TODAY)

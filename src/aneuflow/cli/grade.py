@@ -65,13 +65,17 @@ def read_answers(path: Path) -> dict[str, Any]:
             content = json.loads(path.read_text("utf-8"))
         except OSError as error:
             raise InputError(f"Clinical file {path}: {error.strerror}; check the path.") from error
-        except (ValueError, UnicodeDecodeError) as error:
+        except RecursionError:
+            raise InputError(f"Clinical file {path} is nested too deeply to hold clinical answers; correct it.") from None
+        except ValueError as error:
             raise InputError(f"Clinical file {path} is neither TOML nor JSON: {error}; correct that place.") from error
     if not isinstance(content, dict | list):
         raise InputError(f"Clinical file {path.name} holds no clinical answers; write name = value pairs.")
     if isinstance(content, list) or "resourceType" in content:
         return answers_from_fhir(content, date.today())
     answers = content.get("clinical", content)
+    if not isinstance(answers, dict):
+        raise InputError(f"Clinical file {path.name} has clinical = {answers!r}; write the answers under [clinical].")
     unknown = set(answers) - set(Clinical.model_fields)
     if unknown:
         known = ", ".join(Clinical.model_fields)

@@ -49,7 +49,8 @@ def get(
     output: Annotated[Path, typer.Option("-o", "--output", help="New folder for the images, with identity as in the archive.")],
     series: Annotated[str, typer.Option("--series", help="Series UID: get this series alone.")] = "",
     receive_port: Annotated[
-        int | None, typer.Option("--receive-port", help="Let the archive send to this port (C-MOVE); else C-GET.")
+        int | None,
+        typer.Option("--receive-port", min=1, max=65535, help="Let the archive send to this port (C-MOVE); else C-GET."),
     ] = None,
     title: OwnTitle = "ANEUFLOW",
 ) -> None:

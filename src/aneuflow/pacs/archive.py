@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -77,6 +78,7 @@ def archive_at(address: str, title: str = "ANEUFLOW", receive_port: int | None =
     connection (C-GET). Raises InputError for an address of neither kind, ResourceError where the extra `dicom` is missing.
     """
     if address.startswith(("http://", "https://")):
+        _check_url(address)
         from aneuflow.pacs.dicomweb import DicomWeb
 
         if receive_port is not None:
@@ -94,6 +96,17 @@ def archive_at(address: str, title: str = "ANEUFLOW", receive_port: int | None =
     return Dimse(match["title"], match["host"], int(match["port"]), title, receive_port)
 
 
+def _check_url(address: str) -> None:
+    try:
+        parts = urlsplit(address)
+        whole = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        whole = False
+    if not whole:
+        # Not quoted: it may hold a password.
+        raise InputError("The archive's address names no host, or a port that is none; write http(s)://HOST/PATH.")
+
+
 def check_uid(uid: str) -> None:
     """Raises InputError for what is no UID."""
     if not _UID.fullmatch(uid):
@@ -102,7 +115,7 @@ def check_uid(uid: str) -> None:
 
 def search(archive: Archive, query: Query) -> list[Found]:
     """What the archive finds. Raises InputError for a query that would list it all or holds a bad date or UID."""
-    if not any((query.patient_id, query.accession, query.date, query.study_uid)):
+    if not any(part.strip("*? ") for part in (query.patient_id, query.accession, query.date, query.study_uid)):
         raise InputError("The query names no patient, accession number, date or study; give one of them.")
     if query.date and not _DATES.fullmatch(query.date):
         raise InputError(f"Date {query.date} is not YYYYMMDD or YYYYMMDD-YYYYMMDD; correct it.")

@@ -60,11 +60,12 @@ def read_list(path: Path) -> list[BatchEntry]:
             raise InputError(f"List {path} is no CSV table ({error}); correct it.") from error
         if not rows:
             raise InputError(f"List {path} has a header and no inputs; write one input a line.")
-        unknown = set(rows[0] if rows else ()) - set(LIST_COLUMNS)
+        longer = next((row["input"] for row in rows if None in row), None)
+        if longer is not None:
+            raise InputError(f'List {path} has more cells than columns in the line of {longer}; quote a path as "a, b.nii".')
+        unknown = set(rows[0]) - set(LIST_COLUMNS)
         if unknown:
-            raise InputError(
-                f"List {path} has unknown column {sorted(map(str, unknown))[0]}; known: {', '.join(LIST_COLUMNS)}."
-            )
+            raise InputError(f"List {path} has unknown column {sorted(unknown)[0]}; known: {', '.join(LIST_COLUMNS)}.")
     else:
         rows = [{"input": line.strip()} for line in lines]
     entries: list[BatchEntry] = []

@@ -17,6 +17,7 @@ from aneuflow.geometry.follow_up import Growth, compare_models, with_neck_of
 from aneuflow.morphology import measure
 from aneuflow.morphology.changes import Change, changes
 from aneuflow.morphology.measure import surface_sd_mm
+from aneuflow.pipeline.run import current_stages
 from aneuflow.pipeline.settings import Settings, settings_from
 from aneuflow.quantities import quantity
 from aneuflow.report.comparison import build_comparison
@@ -96,9 +97,8 @@ def verdict(growth: Growth, found: tuple[Change, ...]) -> str:
 def _model(path: Path) -> tuple[LumenModel, Settings]:
     case = CaseFolder(path)
     manifest = case.manifest()
-    record = manifest.stages.get("model")
-    if record is None or record.state != "done":
-        raise InputError(f"Case {path} has no model yet; run `aneuflow model {path}` first.")
+    if "model" not in current_stages(case):
+        raise InputError(f"Case {path} has no model that is whole and current; run `aneuflow model {path}` first.")
     return store.read_model(case.stage_folder("model")), settings_from(manifest.settings)
 
 

@@ -16,6 +16,7 @@ from aneuflow.case.files import read_json, write_nifti
 from aneuflow.case.folder import CaseFolder, Manifest
 from aneuflow.errors import AneuflowError, InputError
 from aneuflow.imaging import quiet_dicom, read_original, write_label_nrrd
+from aneuflow.pipeline.run import IMPORT, current_stages
 from aneuflow.report.dicom import (
     SourceImages,
     derived_series,
@@ -29,12 +30,12 @@ from aneuflow.report.dicom import (
 from aneuflow.report.text import note_text
 from aneuflow.types import FloatArray, Measure, Note, Volume
 
-NOTED = (
-    ("model", "model.json"),
-    ("morphology", "morphology.json"),
-    ("boundary", "boundary.json"),
-    ("flow", "hemodynamics.json"),
-)
+NOTED = {
+    "model": "model/model.json",
+    "measure": "morphology/morphology.json",
+    "boundary": "boundary/boundary.json",
+    "simulate": "flow/hemodynamics.json",
+}
 _SAME_PLACE_MM = 1e-3
 
 
@@ -54,14 +55,15 @@ def export_dicom(case_path: Path, target: Path, source: Path | None = None) -> E
     the source is not the image that was assessed, ResourceError where the extra `dicom` is missing.
     """
     case = CaseFolder(case_path)
-    manifest = _measured(case)
+    manifest = case.manifest()
     if target.resolve().is_relative_to(case_path.resolve()):
         raise InputError(f"Folder {target} lies within the case, which holds no DICOM; choose one outside it.")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"{target} is not an empty folder; choose a new one.")
     with case.locked(), quiet_dicom():
+        current = _measured(case)
         images, study = _images(case, manifest, source)
-        objects, notes = _results(case, manifest, images, study)
+        objects, notes = _results(case, current, images, study)
         own_series = images.headers if images is not None and source is None else ()
         return Exported(_write(target, objects, own_series), notes)
 
@@ -69,11 +71,12 @@ def export_dicom(case_path: Path, target: Path, source: Path | None = None) -> E
 def export_labels(case_path: Path, target: Path) -> Exported:
     """Write the lumen model of a case as a label map (0, 1 artery, 2 sac) on its image's voxels: .nii, .nii.gz or .nrrd."""
     case = CaseFolder(case_path)
-    manifest = _measured(case)
+    manifest = case.manifest()
     is_nrrd = target.name.lower().endswith(".nrrd")
     if not is_nrrd and not target.name.lower().endswith((".nii", ".nii.gz")):
         raise InputError(f"{target.name} is no name of a label map; end it with .nii.gz or .nrrd.")
     with case.locked():
+        _measured(case)
         grid = _grid(case, manifest)
         if grid is None:
             raise InputError(f"Case {case_path.name} began with a surface and has no voxels to write labels on.")
@@ -84,12 +87,20 @@ def export_labels(case_path: Path, target: Path) -> Exported:
     return Exported((target,))
 
 
-def _measured(case: CaseFolder) -> Manifest:
-    manifest = case.manifest()
+def _measured(case: CaseFolder) -> frozenset[str]:
+    """The stages whose results are current; model and measures must be. Older ones belong to another model."""
+    current = current_stages(case)
+    if IMPORT not in current:
+        raise InputError(
+            f"The imported input of case {case.path.name} is damaged; run `aneuflow assess` on the original again."
+        )
     for stage in ("model", "measure"):
-        if stage not in manifest.stages or manifest.stages[stage].state != "done":
-            raise InputError(f"Case {case.path.name} has no finished stage {stage}; run `aneuflow measure {case.path}` first.")
-    return manifest
+        if stage not in current:
+            raise InputError(
+                f"Case {case.path.name} has no finished stage {stage} that is whole and current; "
+                f"run `aneuflow measure {case.path}` first."
+            )
+    return current
 
 
 def _images(case: CaseFolder, manifest: Manifest, source: Path | None) -> tuple[SourceImages | None, Dataset]:
@@ -109,7 +120,7 @@ def _images(case: CaseFolder, manifest: Manifest, source: Path | None) -> tuple[
 
 
 def _results(
-    case: CaseFolder, manifest: Manifest, images: SourceImages | None, study: Dataset
+    case: CaseFolder, current: frozenset[str], images: SourceImages | None, study: Dataset
 ) -> tuple[dict[str, Any], tuple[Note, ...]]:
     objects: dict[str, Any] = {}
     notes = []
@@ -120,10 +131,12 @@ def _results(
             objects["segmentation.dcm"] = segmentation(images, lumen_labels(model, images.affine, images.shape))
         else:
             notes.append(Note("dicom_without_images"))
-        measures, comments = _measures(case, manifest), _comments(case)
+        measures, comments = _measures(case, current), _comments(case, current)
         objects["measurements.dcm"] = measurement_report(study, headers, objects.get("segmentation.dcm"), measures, comments)
+        if "simulate" not in current:
+            notes.append(Note("dicom_without_flow"))
         pdf = case.stage_folder("report") / "report.pdf"
-        if pdf.exists():
+        if "report" in current and pdf.exists():
             objects["report.dcm"] = encapsulated_pdf(study, headers, pdf.read_bytes(), datetime.now())
         else:
             notes.append(Note("dicom_without_pdf"))
@@ -137,21 +150,19 @@ def _results(
     return objects, tuple(notes)
 
 
-def _measures(case: CaseFolder, manifest: Manifest) -> list[Measure]:
+def _measures(case: CaseFolder, current: frozenset[str]) -> list[Measure]:
     measures = [*store.read_morphology(case.stage_folder("morphology")).measures]
-    simulated = manifest.stages.get("simulate")
-    if simulated is not None and simulated.state == "done":
+    if "simulate" in current:
         measures += store.read_flow_measures(case.stage_folder("flow"))
     return measures
 
 
-def _comments(case: CaseFolder) -> list[str]:
+def _comments(case: CaseFolder, current: frozenset[str]) -> list[str]:
     """The assumptions and warnings behind the numbers, in English as the report's codes are."""
     found: dict[str, None] = {}
-    for folder, name in NOTED:
-        file = case.stage_folder(folder) / name
-        if file.exists():
-            notes = store.notes_from_json(read_json(file)["notes"])
+    for stage, name in NOTED.items():
+        if stage in current:
+            notes = store.notes_from_json(read_json(case.path / name)["notes"])
             found.update({note_text("en", note): None for note in notes if note.kind != "information"})
     return list(found)
 

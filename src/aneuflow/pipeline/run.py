@@ -188,6 +188,21 @@ def _run_chain(case: CaseFolder, settings: Settings, last: str | None, progress:
     return ends
 
 
+def current_stages(case: CaseFolder) -> frozenset[str]:
+    """The stages whose results are whole and follow from the case's settings and from what else is now in the case."""
+    manifest = case.manifest()
+    settings, stages = settings_from(manifest.settings), chain(manifest.input["kind"])
+    whole = _is_valid(case, IMPORT, manifest.input["sha256"])
+    current, outdated = {IMPORT} if whole else set(), {stage.folder for stage in stages}
+    for stage in stages:
+        folders = {record.folder for record in manifest.stages.values()} - outdated
+        inputs = {folder: case.outputs(folder) for folder in stage.reads if folder in folders}
+        if _is_valid(case, stage.name, stage_key(stage, settings, inputs)):
+            current.add(stage.name)
+            outdated.discard(stage.folder)
+    return frozenset(current)
+
+
 def _run_one(case: CaseFolder, stage: Stage, run: StageRun) -> StageEnd:
     start = time.monotonic()
     try:

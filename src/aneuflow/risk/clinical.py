@@ -60,6 +60,14 @@ class Clinical(pydantic.BaseModel, frozen=True, extra="forbid"):
     complex_treatment: bool | None = Field(None, description="Treatment judged to be of high complexity.")
     confirmed: tuple[str, ...] = Field((), description="Names of answers that were questioned and are confirmed as they stand.")
 
+    @pydantic.field_validator("confirmed")
+    @classmethod
+    def _names_of_answers(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in cls.model_fields or name == "confirmed":
+                raise ValueError(f"{name!r} is no answer that could be confirmed")
+        return names
+
 
 @dataclass(frozen=True)
 class Number:

@@ -30,14 +30,13 @@ REFUTED = {"refuted", "entered-in-error"}
 def answers_from_fhir(content: Any, today: date) -> dict[str, Any]:
     """The answers that the resources give, as settings of [clinical]. Names, addresses and identifiers are not read.
 
-    Raises InputError where the content holds no resource of these kinds, more than one patient, or a birth date that is none.
+    Raises InputError where the content holds no resource of these kinds, more than one patient, a birth date that is none, or
+    parts that are not of FHIR's form.
     """
     resources = list(_resources(content))
-    kinds = {resource.get("resourceType") for resource in resources}
+    kinds = {str(resource.get("resourceType")) for resource in resources}
     if not kinds & {"Patient", "Condition", "Observation"}:
-        raise InputError(
-            f"The FHIR file holds {sorted(map(str, kinds)) or 'nothing'}; give Patient, Condition or Observation resources."
-        )
+        raise InputError(f"The FHIR file holds {sorted(kinds) or 'nothing'}; give Patient, Condition or Observation resources.")
     patients = [resource for resource in resources if resource.get("resourceType") == "Patient"]
     if len(patients) > 1:
         raise InputError(f"The FHIR file holds {len(patients)} patients; give one.")
@@ -58,7 +57,7 @@ def _resources(content: Any) -> Iterator[Mapping[str, Any]]:
             yield from _resources(part)
     elif isinstance(content, Mapping):
         if content.get("resourceType") == "Bundle":
-            for entry in content.get("entry") or []:
+            for entry in _objects(content.get("entry"), "entry"):
                 yield from _resources(entry.get("resource"))
         else:
             yield content
@@ -78,9 +77,18 @@ def _patient(patient: Mapping[str, Any], today: date) -> dict[str, Any]:
     return answers
 
 
+def _objects(part: Any, name: str) -> list[Mapping[str, Any]]:
+    """The objects of a list that may be left out."""
+    if part is None:
+        return []
+    if not isinstance(part, list) or not all(isinstance(item, Mapping) for item in part):
+        raise InputError(f"In the FHIR file {name} is no list of objects, as FHIR R4 has it; export the file again.")
+    return part
+
+
 def _codes(concept: Any) -> list[str]:
-    codings = (concept or {}).get("coding") or []
-    return [str(coding.get("code", "")) for coding in codings]
+    (whole,) = _objects([{} if concept is None else concept], "a coded concept")
+    return [str(coding.get("code", "")) for coding in _objects(whole.get("coding"), "coding")]
 
 
 def _condition(resource: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,7 +105,7 @@ def _condition(resource: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _observation(resource: Mapping[str, Any]) -> dict[str, Any]:
-    if resource.get("status") in REFUTED or SMOKING_STATUS not in _codes(resource.get("code")):
+    if str(resource.get("status")) in REFUTED or SMOKING_STATUS not in _codes(resource.get("code")):
         return {}
     values = [SMOKING[code] for code in _codes(resource.get("valueCodeableConcept")) if code in SMOKING]
     return {"smoking": values[0]} if values else {}

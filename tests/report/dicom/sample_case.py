@@ -12,6 +12,9 @@ import pydicom
 from aneuflow.case import store
 from aneuflow.case.folder import CaseFolder, Manifest, StageRecord
 from aneuflow.imaging import read_image
+from aneuflow.pipeline.run import stage_key
+from aneuflow.pipeline.settings import Settings
+from aneuflow.pipeline.stages import chain
 from aneuflow.report.dicom import derived_series
 from aneuflow.types import FloatArray, FlowSolution, LumenModel, Note, Volume
 from tests.report.sample import sample_boundary, sample_flow, sample_image, sample_model, sample_morphology
@@ -22,6 +25,7 @@ PERSON = {
     "StudyDate": "19580305", "StudyTime": "101500", "StudyID": "77", "AccessionNumber": "A4711",
     "ReferringPhysicianName": f"{SECRET}^Doctor",
 }  # fmt: skip
+SHA256 = "ab" * 32
 STAGES = {
     "import": "image", "model": "model", "measure": "morphology", "boundary": "boundary", "simulate": "flow",
     "report": "report",
@@ -55,23 +59,34 @@ def _model_and_flow() -> tuple[LumenModel, FlowSolution]:
     return model, sample_flow(model)
 
 
-def write_case(path: Path, image: Volume | None, kind: str = "image", pdf: bytes | None = b"%PDF-1.4\n%%EOF\n") -> CaseFolder:
+def write_case(
+    path: Path,
+    image: Volume | None,
+    kind: str = "image",
+    pdf: bytes | None = b"%PDF-1.4\n%%EOF\n",
+    model: LumenModel | None = None,
+) -> CaseFolder:
     """A case folder whose every stage is done."""
     case = CaseFolder(path)
-    model, flow = _model_and_flow()
+    own, flow = _model_and_flow()
     boundary = replace(sample_boundary(), notes=(Note("profile_plug", {}, "assumption"),))
     for folder in STAGES.values():
         (path / folder).mkdir(parents=True)
     if image is not None:
         store.write_image(path / "image", image)
-    store.write_model(path / "model", model)
+    store.write_model(path / "model", model or own)
     store.write_morphology(path / "morphology", sample_morphology())
     store.write_boundary(path / "boundary", boundary)
     store.write_flow(path / "flow", flow)
     if pdf is not None:
         (path / "report/report.pdf").write_bytes(pdf)
-    stages = {name: StageRecord("done", "key", folder, case.outputs(folder), 0.0) for name, folder in STAGES.items()}
-    case.save(Manifest(input={"kind": kind, "sha256": "ab" * 32}, settings={}, stages=stages))
+    outputs = {folder: case.outputs(folder) for folder in STAGES.values()}
+    keys = {"import": SHA256}
+    for stage in chain(kind):
+        inputs = {folder: outputs[folder] for folder in stage.reads if folder in outputs}
+        keys[stage.name] = stage_key(stage, Settings(), inputs)
+    stages = {name: StageRecord("done", keys[name], folder, outputs[folder], 0.0) for name, folder in STAGES.items()}
+    case.save(Manifest(input={"kind": kind, "sha256": SHA256}, settings={}, stages=stages))
     return case
 
 

@@ -14,7 +14,6 @@ import numpy as np
 import pydicom
 import pytest
 
-from aneuflow.case import store
 from aneuflow.case.folder import CaseFolder
 from aneuflow.errors import InputError, MethodError, ResourceError
 from aneuflow.imaging import read_image
@@ -25,7 +24,7 @@ from tests.cli.run import run
 from tests.conftest import shared_data
 from tests.imaging.dicom_series import write_enhanced
 from tests.report.dicom.sample_case import PERSON, SECRET, case_of_series, original_series, write_case
-from tests.report.sample import sample_image, sample_morphology
+from tests.report.sample import sample_image, sample_model, sample_morphology
 
 hd = pytest.importorskip("highdicom", reason='the extra "dicom" is not installed')
 
@@ -303,6 +302,31 @@ def test_an_enhanced_multi_frame_source_is_referred_to_frame_by_frame(tmp_path):
         assert np.abs(sorted_rows(joined[number]) - sorted_rows(apart[number])).max() < 1e-4
 
 
+def test_only_what_is_current_is_exported(case, tmp_path):
+    """A flow and a report that belong to another model must not reach an archive beside the new measures."""
+    own = CaseFolder(shutil.copytree(case.path, tmp_path / "case"))
+    record = own.manifest().stages["simulate"]
+    own.record("simulate", replace(record, key="made from another model"))
+    exported = export_dicom(own.path, tmp_path / "out")
+    assert [note.code for note in exported.notes] == ["dicom_without_flow", "dicom_without_pdf"]
+    assert "wall shear" not in str(pydicom.dcmread(tmp_path / "out/measurements.dcm")).lower()
+    export_dicom(case.path, tmp_path / "whole")
+    assert "wall shear" in str(pydicom.dcmread(tmp_path / "whole/measurements.dcm")).lower()
+
+
+@pytest.mark.parametrize(
+    ("file", "sentence"), [("model/lumen.vtp", "no finished stage model"), ("image/volume.nii.gz", "damaged")]
+)
+def test_a_damaged_case_is_refused(case, tmp_path, file, sentence):
+    own = shutil.copytree(case.path, tmp_path / "case")
+    (own / file).write_bytes((own / file).read_bytes()[:200])
+    with pytest.raises(InputError, match=sentence):
+        export_dicom(own, tmp_path / "out")
+    with pytest.raises(InputError, match=sentence):
+        export_labels(own, tmp_path / "labels.nrrd")
+    assert not (tmp_path / "out").exists()
+
+
 def test_without_the_extra_the_command_says_which_to_install(case, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "highdicom", None)
     with pytest.raises(ResourceError, match=r'pip install "aneuflow\[dicom\]"'):
@@ -337,11 +361,11 @@ def test_a_real_tilted_series_as_source(tmp_path):
         for k in range(1, 15):
             archive.extract(f"{k:02}.dcm", tmp_path / "series")
     volume = read_image(tmp_path / "series")
-    case = write_case(tmp_path / "case", volume)
-    model = store.read_model(case.path / "model")
+    model = sample_model()
     middle = volume.affine[:3] @ [256, 256, 7, 1]
     surface = Surface(4 * model.lumen.surface.points + middle, model.lumen.surface.triangles)
-    store.write_model(case.path / "model", replace(model, lumen=replace(model.lumen, surface=surface)))
+    moved = replace(model, lumen=replace(model.lumen, surface=surface))
+    case = write_case(tmp_path / "case", volume, model=moved)
     export_dicom(case.path, tmp_path / "out", tmp_path / "series")
     places = segment_places(tmp_path / "out/segmentation.dcm")
     indices = np.linalg.solve(volume.affine[:3, :3], (np.concatenate(list(places.values())) - volume.affine[:3, 3]).T)
