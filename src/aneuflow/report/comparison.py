@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from aneuflow.geometry.follow_up import Growth
 from aneuflow.morphology.changes import Change
@@ -17,7 +13,7 @@ from aneuflow.quantities import quantity
 from aneuflow.report.content import Report
 from aneuflow.report.figures import draw_figures
 from aneuflow.report.growth_scenes import ComparisonContent, growth_payload
-from aneuflow.report.html import VIEWER_TEXTS, _data_address, _definition, _symbol
+from aneuflow.report.html import asset, data_address, definition, page_environment, viewer_values
 from aneuflow.report.numbers import decimals_of, format_number, format_unit, format_value
 from aneuflow.report.pdf import print_pdf
 from aneuflow.report.text import Language, note_text, quantity_name, text
@@ -89,12 +85,7 @@ def change_row(change: Change, language: Language) -> ChangeRow:
 def _page(
     content: ComparisonContent, pictures: Mapping[str, bytes], notes: tuple[Note, ...], language: Language, interactive: bool
 ) -> str:
-    environment = Environment(
-        loader=PackageLoader("aneuflow.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["symbol"] = _symbol
-    loader = environment.loader
-    assert loader is not None
+    environment = page_environment()
     groups: dict[str, list[ChangeRow]] = {}
     for change in content.changes:
         groups.setdefault(quantity(change.first.id).group, []).append(change_row(change, language))
@@ -102,19 +93,15 @@ def _page(
         "t": partial(text, language),
         "language": language,
         "interactive": interactive,
-        "style": Markup(loader.get_source(environment, "report.css")[0]),
-        "pictures": {name: _data_address(picture) for name, picture in pictures.items()},
+        "style": asset(environment, "report.css"),
+        "pictures": {name: data_address(picture) for name, picture in pictures.items()},
         "headline": verdict_sentences(content.verdict, content.growth, language),
         "content": content,
         "tables": [(text(language, f"group.{group}"), rows) for group, rows in groups.items()],
         "method": [text(language, f"compare.method_{key}", sd=f"{content.surface_sd_mm:.2f}") for key in METHOD],
         "notes": [note_text(language, note) for note in notes],
-        "definitions": [_definition(quantity(change.first.id), language) for change in content.changes],
+        "definitions": [definition(quantity(change.first.id), language) for change in content.changes],
     }
     if interactive:
-        payload = growth_payload(content, language)
-        payload["texts"] = {key: text(language, f"viewer.{key}") for key in VIEWER_TEXTS}
-        # A "<" inside the JSON could end the script element it stands in.
-        values["viewer_data"] = Markup(json.dumps(payload, allow_nan=False).replace("<", "\\u003c"))
-        values["viewer_script"] = Markup(loader.get_source(environment, "viewer.js")[0])
+        values |= viewer_values(environment, growth_payload(content, language), language)
     return environment.get_template("comparison.html").render(values)

@@ -54,12 +54,7 @@ def render_page(
 
     `pictures`: PNG or JPEG bytes by name; `notes`: those of the report itself.
     """
-    environment = Environment(
-        loader=PackageLoader("aneuflow.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["symbol"] = _symbol
-    environment.filters["options_whole"] = _options_whole
-    source = partial(_asset, environment)
+    environment = page_environment()
     risk = risk_values(content.risk, language)
     optional = {"image": "image" in pictures, "risk": risk is not None}
     values = {
@@ -67,8 +62,8 @@ def render_page(
         "flow_caption": partial(_flow_caption, content, language),
         "language": language,
         "interactive": interactive,
-        "style": source("report.css"),
-        "pictures": {name: _data_address(picture) for name, picture in pictures.items()},
+        "style": asset(environment, "report.css"),
+        "pictures": {name: data_address(picture) for name, picture in pictures.items()},
         "colors": COLORS,
         "vessel_suffix": "" if content.model.aneurysm is not None else "_vessel",
         "risk": risk,
@@ -80,12 +75,27 @@ def render_page(
     }
     if interactive:
         payload = viewer_payload(content, language)
-        payload["texts"] = {key: text(language, f"viewer.{key}") for key in VIEWER_TEXTS}
-        # A "<" inside the JSON could end the script element it stands in.
-        values["viewer_data"] = Markup(json.dumps(payload, allow_nan=False).replace("<", "\\u003c"))
-        values["viewer_script"] = source("viewer.js")
+        values |= viewer_values(environment, payload, language)
         values["thinned"] = payload["thinned"]
     return environment.get_template("report.html").render(values)
+
+
+def page_environment() -> Environment:
+    """The templates of this package with the filters they use."""
+    environment = Environment(
+        loader=PackageLoader("aneuflow.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["symbol"] = _symbol
+    environment.filters["options_whole"] = _options_whole
+    return environment
+
+
+def viewer_values(environment: Environment, payload: Mapping[str, Any], language: Language) -> dict[str, Any]:
+    """What the templates need for the interactive wall that shows `payload`."""
+    texts = {key: text(language, f"viewer.{key}") for key in VIEWER_TEXTS}
+    # A "<" inside the JSON could end the script element it stands in.
+    data = json.dumps({**payload, "texts": texts}, allow_nan=False).replace("<", "\\u003c")
+    return {"viewer_data": Markup(data), "viewer_script": asset(environment, "viewer.js")}
 
 
 def _symbol(symbol: str) -> Markup:
@@ -99,13 +109,15 @@ def _options_whole(sentence: str) -> Markup:
     return Markup(re.sub(r"--[a-z][a-z-]*", r'<span class="option">\g<0></span>', str(escape(sentence))))
 
 
-def _asset(environment: Environment, name: str) -> Markup:
+def asset(environment: Environment, name: str) -> Markup:
+    """A style sheet or script of the templates, to stand in the page."""
     loader = environment.loader
     assert loader is not None
     return Markup(loader.get_source(environment, name)[0])
 
 
-def _data_address(picture: bytes) -> str:
+def data_address(picture: bytes) -> str:
+    """A PNG or JPEG as an address that holds it whole."""
     kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode('ascii')}"
 
@@ -122,7 +134,7 @@ def _words_and_numbers(content: ReportContent, language: Language) -> dict[str, 
         "flow_tables": [(title, rows) for group, title, rows in tables if group not in (*SHAPE_GROUPS, *BOUNDARY_GROUPS)],
         "boundary": _boundary_facts(content, language),
         "numerics": _numerics(content, language),
-        "definitions": [_definition(quantity(id), language) for id in registry() if id in all_measures(content)],
+        "definitions": [definition(quantity(id), language) for id in registry() if id in all_measures(content)],
     }
 
 
@@ -144,7 +156,8 @@ def _tables(content: ReportContent, language: Language) -> list[tuple[str, str, 
     return [(group, _text_or(language, f"group.{group}", group), group_rows) for group, group_rows in rows.items()]
 
 
-def _definition(entry: Quantity, language: Language) -> Definition:
+def definition(entry: Quantity, language: Language) -> Definition:
+    """A quantity as the table of definitions shows it."""
     return Definition(
         quantity_name(language, entry),
         entry.symbol,
