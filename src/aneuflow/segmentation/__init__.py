@@ -1,6 +1,1 @@
-"""Arteries from an angiogram."""
-
-from aneuflow.segmentation.settings import SegmentSettings
-from aneuflow.segmentation.threshold import segment
-
-__all__ = ["SegmentSettings", "segment"]
+"""Arteries from an angiogram: by threshold (`threshold.segment`) or by a network."""

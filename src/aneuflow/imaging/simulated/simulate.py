@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,17 @@ from aneuflow.imaging.simulated.ranges import draw
 from aneuflow.imaging.simulated.settings import SimulationSettings
 from aneuflow.numerics.centerline import inside_by_vote
 from aneuflow.numerics.surface import fill_openings
-from aneuflow.types import LABEL_ANEURYSM, LABEL_ARTERY, ByteArray, FloatArray, Progress, Surface, Volume, no_progress
+from aneuflow.types import (
+    LABEL_ANEURYSM,
+    LABEL_ARTERY,
+    ByteArray,
+    Float32Array,
+    FloatArray,
+    Progress,
+    Surface,
+    Volume,
+    no_progress,
+)
 
 LABEL_BONE, LABEL_VEIN = 3, 4
 LABELS = {"background": 0, "artery": LABEL_ARTERY, "aneurysm": LABEL_ANEURYSM, "bone": LABEL_BONE, "vein": LABEL_VEIN}
@@ -39,10 +49,14 @@ class TrueLumen:
 
 @dataclass(frozen=True, eq=False)
 class SimulatedAngiogram:
-    """image; labels (nx, ny, nz) uint8: 0 background, 1 artery, 2 aneurysm, 3 bone, 4 vein; drawn: each parameter by name."""
+    """image; labels (nx, ny, nz) uint8: 0 background, 1 artery, 2 aneurysm, 3 bone, 4 vein; drawn: each parameter by name.
+
+    share (nx, ny, nz) float32: the part of each voxel that is lumen, artery or aneurysm.
+    """
 
     image: Volume
     labels: ByteArray
+    share: Float32Array
     drawn: Mapping[str, float]
 
 
@@ -68,14 +82,15 @@ def simulate_angiogram(
     head = make_head(grid, inside, sac, lumen.surface.points, drawn, rng)
     progress(0.6, settings.modality)
     values = _IMAGES[settings.modality](grid, head, drawn, rng)
-    labels = _labels(grid, head)
+    share = voxel_mean(grid, head.lumen.astype(np.float32))
+    labels = _labels(grid, head, share)
     kept = (slice(_BORDER, -_BORDER),) * 3
     affine = grid.affine
     affine[:3, 3] += _BORDER * grid.spacing_mm
     modality: Literal["CTA", "MRA", "3DRA"] = settings.modality
     image = Volume(np.ascontiguousarray(values[kept]), affine, modality, f"simulated {modality}, seed {settings.seed}")
     progress(1.0, "image made")
-    return SimulatedAngiogram(image, np.ascontiguousarray(labels[kept]), drawn)
+    return SimulatedAngiogram(image, np.ascontiguousarray(labels[kept]), np.ascontiguousarray(share[kept]), drawn)
 
 
 def voxels_of(lumen: TrueLumen, grid: Grid) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
@@ -115,18 +130,17 @@ def _grid(points: FloatArray, settings: SimulationSettings, box_mm: tuple[FloatA
     return Grid(np.asarray(low) + (0.5 - _BORDER) * spacing, spacing, (a, b, c), settings.supersampling)
 
 
-def _labels(grid: Grid, head: Head) -> ByteArray:
+def _labels(grid: Grid, head: Head, lumen_share: Float32Array) -> ByteArray:
     """The label of most of each voxel; one that is half filled belongs to what fills its neighbors more."""
 
-    def most(mask: Any) -> npt.NDArray[np.bool_]:
-        share = voxel_mean(grid, mask.astype(np.float32))
+    def most(share: Float32Array) -> npt.NDArray[np.bool_]:
         # Cut in two along each axis, many voxels are exactly half filled: counting all of them would move the wall.
         return (share + 1e-3 * (ndimage.uniform_filter(share, 3) - 0.5)) > 0.5
 
     labels = np.zeros(grid.shape, np.uint8)
-    labels[most(head.veins)] = LABEL_VEIN
-    labels[most(head.cortex | head.marrow)] = LABEL_BONE
-    artery = most(head.lumen)
+    labels[most(voxel_mean(grid, head.veins.astype(np.float32)))] = LABEL_VEIN
+    labels[most(voxel_mean(grid, (head.cortex | head.marrow).astype(np.float32)))] = LABEL_BONE
+    artery = most(lumen_share)
     labels[artery] = LABEL_ARTERY
     labels[artery & (voxel_mean(grid, head.sac.astype(np.float32)) >= 0.25)] = LABEL_ANEURYSM
     return labels
