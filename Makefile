@@ -7,13 +7,14 @@ EXAMPLE := examples/aneumo-case4
 CORE := pyproject.toml $(wildcard core/*)
 SLICE ?= 0/1
 
-.PHONY: help demo test test-all test-slow test-demo lint format docs sanitize clean
+.PHONY: help demo test test-all test-slow test-demo lint format docs web sanitize clean
 help:
 	@echo "make demo      install, assess the bundled case, say where the report is"
 	@echo "make test      install what the tests need and run the suite (under 15 minutes on 2 cores)"
 	@echo "make test-all  the suite with the slow tests on real data; make test-slow SLICE=0/4 runs a quarter of those"
 	@echo "make lint      ruff, mypy, import layers, clang-format"
 	@echo "make docs      write the generated pages of docs/ again"
+	@echo "make web       build the terminal from web/ into the package (needs node; what is built is committed)"
 	@echo "make sanitize  the C++ core under address and undefined-behavior sanitizers"
 
 demo: $(VENV)/.installed
@@ -58,6 +59,10 @@ $(VENV)/.installed: $(VENV)/bin/python $(CORE)
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[dev]"
 	@touch $@
+
+# The only part that needs node; the built terminal is committed, so that an installation does not.
+web:
+	cd web && npm ci --no-audit --no-fund && npm run build
 
 # A build of its own beside the installed one; the sanitizers' runtime must be loaded before Python.
 sanitize: $(VENV)/.installed-dev

@@ -15,13 +15,14 @@ from aneuflow.boundary.outlets import assumed_loads, outlet_conditions
 from aneuflow.boundary.pressure_wire import Inflow, fitted_outlets, measured_drop, measured_pressure
 from aneuflow.boundary.records import Record, Records, parse_place, read_record, read_records, record_to_json
 from aneuflow.boundary.settings import BoundarySettings
-from aneuflow.boundary.waveform import bundled_waveform, is_bundled, read_waveform
+from aneuflow.boundary.waveform import bundled_names, bundled_waveform, is_bundled, read_waveform
 from aneuflow.errors import InputError
 from aneuflow.types import Blood, BoundaryConditions, InletCondition, LumenModel, Note, OutletCondition, Waveform
 
 __all__ = [
     "BoundarySettings",
     "Records",
+    "bundled_names",
     "is_bundled",
     "parse_place",
     "read_record",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +28,21 @@ def write_risk(folder: Path, risk: Risk) -> None:
 
 
 def read_risk(folder: Path) -> Risk:
-    content = read_json(folder / "risk.json")
-    wall, region_id, flags = None, np.zeros(0, dtype=np.int32), {}
-    if (folder / "wall.vtp").exists():
-        data = PolyData(folder / "wall.vtp")
-        wall = Surface(data.points.astype(np.float64), data.triangles)
-        region_id = data.point_arrays.pop("region_id").astype(np.int32)
-        flags = {name: values.astype(np.uint8) for name, values in data.point_arrays.items()}
+    risk = risk_of(read_json(folder / "risk.json"))
+    if not (folder / "wall.vtp").exists():
+        return risk
+    data = PolyData(folder / "wall.vtp")
+    region_id = data.point_arrays.pop("region_id").astype(np.int32)
+    flags = {name: values.astype(np.uint8) for name, values in data.point_arrays.items()}
+    return replace(risk, wall=Surface(data.points.astype(np.float64), data.triangles), region_id=region_id, fields=flags)
+
+
+def risk_of(content: Mapping[str, Any]) -> Risk:
+    """What risk.json says, without the wall."""
     return Risk(
-        wall=wall,
-        region_id=region_id,
-        fields=flags,
+        wall=None,
+        region_id=np.zeros(0, dtype=np.int32),
+        fields={},
         regions=TypeAdapter(tuple[WallRegion, ...]).validate_python(content["regions"]),
         not_looked_for=tuple(content["not_looked_for"]),
         scores=TypeAdapter(tuple[ScoreResult, ...]).validate_python(content["scores"]),

@@ -19,6 +19,8 @@ from aneuflow.service.system import System, system_of
 
 COOKIE = "aneuflow_session"
 SAFE_METHODS = {"GET", "HEAD"}
+# What a page asks for by itself while nobody is at it does not keep its session from ending.
+UNATTENDED = "x-unattended"
 PERMISSIONS = {
     "reader": frozenset({"read"}),
     "editor": frozenset({"read", "change"}),
@@ -168,7 +170,7 @@ def _by_cookie(request: Request, system: System) -> Caller:
     caller, is_to_mark = found
     if request.method not in SAFE_METHODS and request.headers.get("x-csrf-token") != caller.csrf:
         raise Problem(403, "The request does not come from the terminal's own page; reload the page.")
-    if is_to_mark:
+    if is_to_mark and UNATTENDED not in request.headers:
         with system.database.writing() as session:
             mark_seen(session, secret)
     return caller

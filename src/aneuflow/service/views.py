@@ -16,7 +16,8 @@ from aneuflow.case.folder import CaseFolder
 from aneuflow.pipeline.documents import report_content
 from aneuflow.pipeline.settings import settings_from
 from aneuflow.report.html import VIEWER_TEXTS
-from aneuflow.report.text import Language, text
+from aneuflow.report.summary import headline
+from aneuflow.report.text import Language, note_text, text
 from aneuflow.report.viewer import viewer_payload
 
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
@@ -41,7 +42,7 @@ def write_image_view(case_path: Path, folder: Path) -> None:
 
 
 def write_views(case_path: Path, folder: Path) -> None:
-    """The scene of the wall in both languages, where the case has a flow."""
+    """The scene of the wall and the first words on the case in both languages, where it has a flow."""
     case = CaseFolder(case_path)
     manifest = case.manifest()
     if "flow" not in {record.folder for record in manifest.stages.values() if record.state == "done"}:
@@ -52,6 +53,8 @@ def write_views(case_path: Path, folder: Path) -> None:
         payload = viewer_payload(content, language)
         payload["texts"] = {key: text(language, f"viewer.{key}") for key in VIEWER_TEXTS}
         _write(folder / f"scene.{language}.json.gz", payload)
+        notes = list(dict.fromkeys((note.kind, note_text(language, note)) for _, note in content.notes))
+        _write(folder / f"summary.{language}.json.gz", {"headline": headline(content, language), "notes": notes})
 
 
 def _write(path: Path, payload: dict[str, Any]) -> None:

@@ -9,7 +9,6 @@ import time
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from sqlalchemy import func, select
 from starlette.concurrency import run_in_threadpool
@@ -17,26 +16,17 @@ from starlette.concurrency import run_in_threadpool
 from aneuflow.boundary import is_bundled
 from aneuflow.errors import InputError
 from aneuflow.pipeline.settings import Tables, settings_from
-from aneuflow.quantities import quantity
 from aneuflow.service import jobs
 from aneuflow.service.access import OnCase, OnProject, OnUpload, Passed, SignedIn, projects_of
 from aneuflow.service.accounts import Caller
 from aneuflow.service.models import AuditEntry, Case, CaseFile, Job, Upload
 from aneuflow.service.problems import Problem
-from aneuflow.service.publish import read_content, read_file
 from aneuflow.service.system import system_of
 
 router = APIRouter()
 SUFFIXES = r"^(|\.nii|\.nii\.gz|\.nrrd|\.mha|\.zip|\.dcm|\.ima|\.stl|\.obj|\.ply|\.vtp)$"
 MOST_FILES = 50_000
 KEPT_FREE = 2 * 2**30
-TYPES = {".html": "text/html; charset=utf-8", ".pdf": "application/pdf", ".json": "application/json"}
-# A report is a page of its own: its scripts run, but as if it came from nowhere, so that they can ask the server nothing.
-REPORT_POLICY = (
-    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "img-src data:; font-src data:"
-)
-MEASURES = ("morphology/morphology.json", "flow/hemodynamics.json")
 Label = Annotated[str, Field(min_length=1, max_length=80)]
 Settings = dict[str, dict[str, Any]]
 
@@ -279,53 +269,3 @@ def see_history(request: Request, passed: Annotated[Passed, Depends(OnCase("read
         deeds = session.scalars(select(AuditEntry).where(AuditEntry.case_id == passed.case.id).order_by(AuditEntry.number))
         trail = [{"time": deed.time, "user": deed.user, "action": deed.action, "status": deed.status} for deed in deeds]
         return {"jobs": [_job(job) for job in done], "trail": trail}
-
-
-@router.get("/api/cases/{case_id}/measures")
-def see_measures(
-    request: Request, passed: Annotated[Passed, Depends(OnCase("read"))], language: Literal["en", "zh"] = "en"
-) -> list[dict[str, Any]]:
-    """Every number of the case with interval, unit and definition."""
-    assert passed.case is not None
-    system = system_of(request)
-    found: list[dict[str, Any]] = []
-    with system.database.reading() as session:
-        for path in MEASURES:
-            content = read_content(system, session, passed.case.id, path)
-            found += content["quantities"] if content else []
-    named = []
-    for entry in found:
-        known = quantity(entry["id"])
-        name, definition = (
-            (known.name_zh, known.definition_zh) if language == "zh" else (known.name_en, known.definition_en)
-        )  # fmt: skip
-        named.append({**entry, "name": name, "symbol": known.symbol, "meaning": definition, "source": known.source})
-    return named
-
-
-@router.get("/api/cases/{case_id}/risk")
-def see_risk(request: Request, passed: Annotated[Passed, Depends(OnCase("read"))]) -> Any:
-    assert passed.case is not None
-    system = system_of(request)
-    with system.database.reading() as session:
-        return read_content(system, session, passed.case.id, "risk/risk.json")
-
-
-@router.get("/api/cases/{case_id}/files/{path:path}")
-def get_file(request: Request, path: str, passed: Annotated[Passed, Depends(OnCase("read"))]) -> StreamingResponse:
-    """A file of the case as it lies in the case folder, checked against its hash on the way."""
-    assert passed.case is not None
-    system = system_of(request)
-    request.state.detail = path[:200]
-    with system.database.reading() as session:
-        found = read_file(system, session, passed.case.id, path)
-    if found is None:
-        raise Problem(404, "The case has no such file; see its list of files.")
-    file, content = found
-    headers = {"content-length": str(file.size), "etag": f'"{file.sha256}"'}
-    if path.endswith(".json.gz"):
-        headers["content-encoding"] = "gzip"
-    if path.endswith(".html"):
-        headers["content-security-policy"] = REPORT_POLICY
-    suffix = f".{path.removesuffix('.gz').rsplit('.', 1)[-1]}"
-    return StreamingResponse(content, media_type=TYPES.get(suffix, "application/octet-stream"), headers=headers)

@@ -1,0 +1,109 @@
+"""What a case found: its numbers, its grade in words, and the files it consists of."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import StreamingResponse
+
+from aneuflow.case.risk_store import risk_of
+from aneuflow.quantities import quantity
+from aneuflow.report.risk_section import risk_values
+from aneuflow.report.summary import measure_row
+from aneuflow.report.text import Language, quantity_definition, text
+from aneuflow.service.access import OnCase, Passed
+from aneuflow.service.problems import Problem
+from aneuflow.service.publish import read_content, read_file
+from aneuflow.service.system import system_of
+from aneuflow.types import Measure
+
+router = APIRouter()
+TYPES = {".html": "text/html; charset=utf-8", ".pdf": "application/pdf", ".json": "application/json"}
+# A report is a page of its own: its scripts run, but as if it came from nowhere, so that they can ask the server nothing.
+REPORT_POLICY = (
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "img-src data:; font-src data:"
+)
+MEASURES = ("morphology/morphology.json", "flow/hemodynamics.json")
+COLUMNS = ("id", "name", "symbol", "value", "low", "high", "unit", "meaning", "formula", "source")
+Read = Annotated[Passed, Depends(OnCase("read"))]
+
+
+def _content(request: Request, passed: Passed, path: str) -> Any:
+    assert passed.case is not None
+    system = system_of(request)
+    with system.database.reading() as session:
+        return read_content(system, session, passed.case.id, path)
+
+
+@router.get("/api/cases/{case_id}/measures")
+def see_measures(request: Request, passed: Read, language: Language = "en") -> list[dict[str, Any]]:
+    """Every number of the case with interval, unit and definition; `shown` is how a table writes it."""
+    return _measures(request, passed, language)
+
+
+def _measures(request: Request, passed: Passed, language: Language) -> list[dict[str, Any]]:
+    found = [_content(request, passed, path) for path in MEASURES]
+    return [_measure(entry, language) for content in found if content for entry in content["quantities"]]
+
+
+def _measure(entry: dict[str, Any], language: Language) -> dict[str, Any]:
+    known = quantity(entry["id"])
+    row = measure_row(Measure(entry["id"], entry["value"], entry["low"], entry["high"]), language)
+    return {
+        **entry,
+        "name": row.name,
+        "symbol": row.symbol,
+        "group": text(language, f"group.{known.group}"),
+        "meaning": quantity_definition(language, known),
+        "formula": known.formula,
+        "source": known.source,
+        "shown": {"value": row.value, "interval": row.interval, "unit": row.unit, "word": row.word},
+    }
+
+
+@router.get("/api/cases/{case_id}/measures.csv")
+def get_table(request: Request, passed: Read, language: Language = "en") -> Response:
+    """The same as a table, in full precision."""
+    table = io.StringIO()
+    writer = csv.DictWriter(table, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_measures(request, passed, language))
+    headers = {"content-disposition": 'attachment; filename="measures.csv"'}
+    # Spreadsheets take a table without this mark for one of the local 8-bit code.
+    return Response("\ufeff" + table.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.get("/api/cases/{case_id}/risk")
+def see_risk(request: Request, passed: Read) -> Any:
+    """risk.json of the case, null before there is one."""
+    return _content(request, passed, "risk/risk.json")
+
+
+@router.get("/api/cases/{case_id}/grade")
+def see_grade(request: Request, passed: Read, language: Language = "en") -> dict[str, Any] | None:
+    """The same in the words and rows of the report, null where there is nothing to tell."""
+    content = _content(request, passed, "risk/risk.json")
+    return risk_values(risk_of(content), language) if content else None
+
+
+@router.get("/api/cases/{case_id}/files/{path:path}")
+def get_file(request: Request, path: str, passed: Read) -> StreamingResponse:
+    """A file of the case as it lies in the case folder, checked against its hash on the way."""
+    assert passed.case is not None
+    system = system_of(request)
+    with system.database.reading() as session:
+        found = read_file(system, session, passed.case.id, path)
+    if found is None:
+        raise Problem(404, "The case has no such file; see its list of files.")
+    file, content = found
+    headers = {"content-length": str(file.size), "etag": f'"{file.sha256}"'}
+    if path.endswith(".json.gz"):
+        headers["content-encoding"] = "gzip"
+    if path.endswith(".html"):
+        headers["content-security-policy"] = REPORT_POLICY
+    suffix = f".{path.removesuffix('.gz').rsplit('.', 1)[-1]}"
+    return StreamingResponse(content, media_type=TYPES.get(suffix, "application/octet-stream"), headers=headers)

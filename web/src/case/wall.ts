@@ -1,0 +1,35 @@
+// The wall in three dimensions, drawn by the report's own viewer from the scene that was made beside the report.
+import { showWall } from "../../../src/aneuflow/report/templates/viewer.js";
+import { get, type Case } from "../api";
+import { element } from "../dom";
+import { language, t } from "../texts";
+import { fileOf } from "./page";
+
+export interface Scene { center: number[]; views: { focus: number[] }[]; thinned: boolean }
+
+const scenes = new Map<string, Promise<Scene>>();
+
+/** The scene of a case; asked for once while its results stand. */
+export function sceneOf(one: Case): Promise<Scene> {
+  const key = `${one.id}${language()}${JSON.stringify(one.stages)}`;
+  let scene = scenes.get(key);
+  if (!scene) {
+    scenes.clear();
+    scene = get<Scene>(fileOf(one, `views/scene.${language()}.json.gz`));
+    scenes.set(key, scene);
+  }
+  return scene;
+}
+
+export async function wallPanel(one: Case, place: HTMLElement): Promise<void> {
+  const scene = await sceneOf(one);
+  const letters = ["left", "right", "top", "bottom"].map((side) => element("span", { className: `letter at-${side}` }));
+  const root = element("div", { id: "viewer" },
+    element("p", { className: "viewer-missing", hidden: true }, t("viewer.missing")), element("div", { className: "controls" }),
+    element("div", { className: "stage-area" }, element("canvas", { tabIndex: 0, role: "application", "aria-label": t("viewer.label") }), ...letters,
+      element("div", { className: "tip", role: "status", hidden: true })),
+    element("div", { className: "color-bar" }), element("p", { className: "help" }, t("viewer.help") + (scene.thinned ? ` ${t("viewer.thinned")}` : "")));
+  place.replaceChildren(element("h2", {}, t("report.wall")), root);
+  // The viewer puts its arrays in place of the encoded ones.
+  showWall(root, structuredClone(scene));
+}

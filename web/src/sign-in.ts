@@ -1,0 +1,43 @@
+import { ask, type Me } from "./api";
+import { element, labeled } from "./dom";
+import { t } from "./texts";
+
+function password(name: string, autocomplete: AutoFill): HTMLInputElement {
+  return element("input", { type: "password", name, autocomplete, required: true, maxLength: 256 });
+}
+
+function form(title: string, lead: string, act: string, fields: HTMLElement[], submit: () => Promise<void>): HTMLElement {
+  const refusal = element("p", { className: "error", role: "alert" });
+  const go = element("button", { type: "submit", className: "main" }, act);
+  const onsubmit = async (event: Event) => {
+    event.preventDefault();
+    go.disabled = true;
+    refusal.textContent = "";
+    await submit().catch((error: Error) => { refusal.textContent = error.message; });
+    go.disabled = false;
+  };
+  const made = element("form", { className: "card narrow", onsubmit },
+    element("h1", { tabIndex: -1 }, title), lead && element("p", { className: "soft" }, lead), ...fields, refusal, go);
+  queueMicrotask(() => made.querySelector("input")?.focus());
+  return made;
+}
+
+export function signInPage(root: HTMLElement, entered: (me: Me, secret: string) => void): void {
+  const name = element("input", { name: "name", autocomplete: "username", required: true, maxLength: 64 });
+  const secret = password("password", "current-password");
+  root.replaceChildren(form(t("sign_in"), t("research"), t("sign_in"), [labeled(t("name"), name), labeled(t("password"), secret)],
+    async () => entered(await ask<Me>("POST", "/api/session", { name: name.value, password: secret.value }), secret.value)));
+}
+
+/** The password that was given to someone must be changed before anything else; they are signed in with the new one. */
+export function firstPasswordPage(root: HTMLElement, me: Me, old: string, entered: (me: Me) => void): void {
+  const before = password("old", "current-password"), fresh = password("new", "new-password"), again = password("again", "new-password");
+  before.value = old;
+  fresh.minLength = 12;
+  const fields = [...(old ? [] : [labeled(t("old_password"), before)]), labeled(t("new_password"), fresh), labeled(t("new_again"), again)];
+  root.replaceChildren(form(t("first_password"), t("first_password_lead"), t("change_password"), fields, async () => {
+    if (fresh.value !== again.value) throw new Error(t("passwords_differ"));
+    await ask("PUT", "/api/session/password", { old: before.value, new: fresh.value });
+    entered(await ask<Me>("POST", "/api/session", { name: me.name, password: fresh.value }));
+  }));
+}

@@ -1,0 +1,3 @@
+declare module "*/report/templates/viewer.js" {
+  export function showWall(root: HTMLElement, scene: object): void;
+}
