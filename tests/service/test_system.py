@@ -6,7 +6,6 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -22,17 +21,6 @@ from tests.service.running import OWN_PASSWORD, Person, Server, serving
 EXAMPLE = Path(__file__).parents[2] / "examples" / "aneumo-case4" / "lumen.nii.gz"
 NAME = "Doe^Jane"
 COARSE = {"input": {"kind": "mask"}, "simulate": {"steady": True, "resolution_mm": 0.4, "convergence_percent": 0.1}}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("system") / "data", sign_ins_per_minute=1000, requests_per_minute=100_000) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def administrator(server: Server) -> Person:
-    return server.administrator()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ export interface CaseLine {
 }
 export type Tables = Record<string, Record<string, unknown>>;
 export interface Case extends CaseLine {
-  role: Role; files: { path: string; size: number }[]; kind: string | null; settings: Tables;
+  role: Role; files: { path: string; size: number }[]; kind: "image" | "mask" | "surface" | null; settings: Tables;
   stages: Record<string, { state: string; seconds: number; reason: string }>;
 }
 export interface Measure {

@@ -35,7 +35,7 @@ export function dropPlace(projects: Project[]): HTMLElement {
 
 async function order({ files, left }: Choice, projects: Project[]): Promise<void> {
   if (!files.length) return say(t("nothing_to_send"), true);
-  const settings = await settingsForm({ }, true);
+  const settings = await settingsForm({});
   const size = files.reduce((sum, { file }) => sum + file.size, 0);
   const label = element("input", { name: "label", required: true, maxLength: 80, autocomplete: "off" });
   const project = choice(projects.map(({ id, name }) => [id, name]), projects[0]?.id ?? "", { name: "project" });

@@ -9,7 +9,10 @@ interface Schema {
 interface Offer { schema: { $defs: Record<string, { properties: Record<string, Schema> }> }; waveforms: string[] }
 interface Field { control: HTMLElement; read: () => unknown }
 
-const TABLES: Record<string, string> = { boundary: "BoundarySettings", simulate: "FlowSettings", clinical: "Clinical", input: "InputSettings" };
+const TABLES: Record<string, string> = { boundary: "BoundarySettings", simulate: "FlowSettings", clinical: "Clinical", input: "InputSettings",
+  segment: "SegmentSettings" };
+/** What the case is made from; of a new one that is still asked. */
+type Input = "new" | "image" | "mask" | "surface";
 const VISCOSITY = "newtonian:";
 let offered: Promise<Offer> | null = null;
 
@@ -17,8 +20,9 @@ export class SettingsForm {
   readonly parts: HTMLElement[] = [];
   private readonly fields: { table: string; name: string; before: unknown; read: () => unknown }[] = [];
 
-  constructor(private readonly offer: Offer, private readonly now: Tables, includesInput: boolean) {
-    if (includesInput) this.part(t("set_input"), this.enumerated("input", "kind"), this.enumerated("input", "modality"));
+  constructor(private readonly offer: Offer, private readonly now: Tables, input: Input) {
+    if (input === "new") this.part(t("set_input"), this.enumerated("input", "kind"), this.enumerated("input", "modality"));
+    if (input !== "mask" && input !== "surface") this.part(t("stage.segment"), ...this.segmentation());
     this.part(t("stage.boundary"), this.number("boundary", "flow_ml_s", "mL/s"), this.waveform(), this.number("boundary", "period_s", "s"),
       this.viscosity(), this.picked("boundary", "outlets", ["murray", "zero-pressure", "windkessel"]));
     this.part(t("stage.simulate"), this.number("simulate", "resolution_mm", "mm"), this.flag("simulate", "steady"),
@@ -95,6 +99,11 @@ export class SettingsForm {
     return this.add(table, name, { control, read: () => control.checked });
   }
 
+  private segmentation(): HTMLElement[] {
+    const methods = this.schema("segment", "segmenter").enum ? [this.enumerated("segment", "segmenter")] : [];
+    return [...methods, this.number("segment", "threshold", "HU"), this.number("segment", "minimum_diameter_mm", "mm")];
+  }
+
   private viscosity(): HTMLElement {
     const value = String(this.current("boundary", "viscosity") ?? this.schema("boundary", "viscosity").default);
     const kinds = [VISCOSITY, "carreau-yasuda", "casson"];
@@ -108,6 +117,7 @@ export class SettingsForm {
     const read = () => (kind.value === VISCOSITY ? VISCOSITY + Number((Number(amount.value) / 1000).toPrecision(6)) : kind.value);
     const made = this.add("boundary", "viscosity", { control: kind, read }, "mPa s");
     kind.after(amount);
+    made.classList.add("double");
     return made;
   }
 
@@ -123,7 +133,7 @@ export class SettingsForm {
 }
 
 /** The form over the settings a case has now. */
-export async function settingsForm(now: Tables, includesInput = false): Promise<SettingsForm> {
+export async function settingsForm(now: Tables, input: Input = "new"): Promise<SettingsForm> {
   offered ??= get<Offer>("/api/settings").catch((error) => { offered = null; throw error; });
-  return new SettingsForm(await offered, now, includesInput);
+  return new SettingsForm(await offered, now, input);
 }

@@ -6,7 +6,7 @@ import { t } from "../texts";
 /** Boundary conditions, resolution and clinical answers; with others, only what follows from them is computed again. */
 export async function computePanel(one: Case, place: HTMLElement): Promise<void> {
   if (!mayChange(one.role) || !one.kind) return place.replaceChildren();
-  const form = await settingsForm(one.settings);
+  const form = await settingsForm(one.settings, one.kind);
   const isActive = ACTIVE.includes(one.state);
   const go = element("button", { type: "submit", className: "main", disabled: isActive }, t("compute_again"));
   const onsubmit = async (event: Event) => {

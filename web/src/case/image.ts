@@ -12,6 +12,17 @@ const STEPS: Record<string, [number, number, number]> = {
   ArrowLeft: [-1, 0, 0], ArrowRight: [1, 0, 0], ArrowDown: [0, -1, 0], ArrowUp: [0, 1, 0], PageDown: [0, 0, -1], PageUp: [0, 0, 1],
 };
 
+interface Location { mm: ArrayLike<number>; values: { value: number }[] }
+
+/** Where the crosshair stands, from the patient's point of view, and the image's value there. */
+function placeOf({ mm, values }: Location): string {
+  const sides = [["R", "L"], ["A", "P"], ["S", "I"]].map(([more, less], axis) => {
+    const at = mm[axis] ?? 0;
+    return `${at >= 0 ? more : less} ${Math.abs(at).toFixed(1)}`;
+  });
+  return `${sides.join("  ")} mm: ${Math.round(values[0]?.value ?? 0)}`;
+}
+
 export async function imagePanel(one: Case, place: HTMLElement): Promise<void> {
   const { Niivue, MULTIPLANAR_TYPE, SHOW_RENDER, SLICE_TYPE, DRAG_MODE } = await import("@niivue/niivue");
   const canvas = element("canvas", { tabIndex: 0, role: "application", "aria-label": t("image_label") });
@@ -23,11 +34,13 @@ export async function imagePanel(one: Case, place: HTMLElement): Promise<void> {
   const viewer = new Niivue({
     dragAndDropEnabled: false, loadingText: "", backColor: [0.06, 0.07, 0.09, 1], crosshairColor: [0.95, 0.6, 0.1, 0.9], crosshairWidth: 0.6,
     dragMode: DRAG_MODE.contrast, multiplanarShowRender: SHOW_RENDER.NEVER, multiplanarLayout: MULTIPLANAR_TYPE.AUTO, sliceType: SLICE_TYPE.MULTIPLANAR,
-    isColorbar: false, viewModeHotKey: "", clipPlaneHotKey: "", logLevel: "error", isOrientCube: false, textHeight: 0.035,
+    isColorbar: false, viewModeHotKey: "", clipPlaneHotKey: "", logLevel: "error", isOrientCube: false, fontMinPx: 16, fontColor: [1, 0.85, 0.4, 1],
+    isRadiologicalConvention: true, sagittalNoseLeft: true, showAllOrientationMarkers: true,
   });
   await viewer.attachToCanvas(canvas);
-  viewer.onLocationChange = (location: unknown) => { position.textContent = (location as { string: string }).string; };
+  viewer.onLocationChange = (location: unknown) => { position.textContent = placeOf(location as Location); };
   await viewer.loadVolumes([{ url: fileOf(one, LIGHT), name: "image.nii.gz" }]);
+  viewer.createOnLocationChange();
   controls.append(...windowFields(viewer), ...overlay(one, viewer), ...sacButton(one, viewer), ...wholeButton(one, viewer));
   canvas.addEventListener("keydown", (event) => {
     const step = STEPS[event.key];

@@ -1,0 +1,20 @@
+"""One real server for all tests that may share it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.service.running import Person, Server, serving
+
+
+@pytest.fixture(scope="package")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("system") / "data", sign_ins_per_minute=1000, requests_per_minute=100_000) as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def administrator(server: Server) -> Person:
+    return server.administrator()

@@ -1,0 +1,176 @@
+"""The terminal as a person uses it: a real browser, a real server, the real chain."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from aneuflow.report.text import catalogue
+from aneuflow.service.api.terminal import SECTIONS
+from tests.service.browser import browsing, needs_browser
+from tests.service.running import OWN_PASSWORD, Person, Server, serving
+
+ROOT = Path(__file__).parents[2]
+WEB = ROOT / "web"
+STATIC = ROOT / "src" / "aneuflow" / "service" / "static"
+EXAMPLE = ROOT / "examples" / "aneumo-case4" / "lumen.nii.gz"
+NO_SURFACE = b"solid nothing\nendsolid\n"
+
+
+def _sources() -> list[Path]:
+    return [file for file in (WEB / "src").rglob("*") if file.is_file()]
+
+
+def test_what_is_committed_was_built_from_these_sources() -> None:
+    viewer = "../src/aneuflow/report/templates/viewer.js"
+    paths = [file.relative_to(WEB).as_posix() for file in _sources()]
+    paths = sorted([*paths, "index.html", "package-lock.json", "vite.config.ts", viewer])
+    digest = hashlib.sha256(b"".join((WEB / path).read_bytes() for path in paths)).hexdigest()
+    assert (STATIC / "sources.sha256").read_text().strip() == digest, "run make web and commit what it builds"
+    assert sum(file.stat().st_size for file in STATIC.rglob("*") if file.is_file()) < 3e6
+
+
+def test_every_text_the_terminal_asks_for_is_there_and_none_is_left_over() -> None:
+    source = "\n".join(file.read_text("utf-8") for file in _sources() if file.suffix == ".ts")
+    asked = set(re.findall(r'\bt\(\s*"([a-z_.]+)"', source))
+    known = catalogue("en")
+    assert len(asked) > 80
+    missing = {key for key in asked if (key if "." in key else f"terminal.{key}") not in known}
+    assert missing == set()
+    assert all(key.startswith(SECTIONS) for key in asked if "." in key)
+    made_up = tuple(re.findall(r"[`\"]([a-z]+_)\$\{", source))
+    plain = {key.removeprefix("terminal.") for key in known if key.startswith("terminal.")}
+    left = {key for key in plain - asked if not key.startswith(made_up) and f'"{key}"' not in source}
+    assert left == set()
+
+
+def _sign_in(page: Any, name: str, password: str) -> None:
+    page.fill("input[name=name]", name)
+    page.fill("input[name=password]", password)
+    page.press("input[name=password]", "Enter")
+
+
+def _send(page: Any, label: str, files: list[dict[str, Any]] | Path) -> None:
+    page.locator("#files").set_input_files(files)
+    page.fill("dialog input[name=label]", label)
+
+
+@needs_browser
+def test_from_the_first_password_to_an_uploaded_case(server: Server, administrator: Person) -> None:
+    project = administrator("GET", "/api/projects")[0]["id"]
+    first = administrator("POST", "/api/users", json={"name": "reader.one"})["password"]
+    administrator("PUT", f"/api/projects/{project}/members/reader.one", json={"role": "editor"})
+    with browsing(server.address, 20) as page:
+        _sign_in(page, "reader.one", "not the right one")
+        page.get_by_role("alert").filter(has_text="wrong").wait_for()
+        _sign_in(page, "reader.one", first)
+        page.fill("input[name=new]", OWN_PASSWORD)
+        page.fill("input[name=again]", OWN_PASSWORD)
+        page.press("input[name=again]", "Enter")
+        page.get_by_role("heading", name="Worklist").wait_for()
+        named = {"name": "Doe^Jane.stl", "mimeType": "model/stl", "buffer": NO_SURFACE}
+        note = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"left out"}
+        _send(page, "Browser 1", [named, note])
+        assert "1 other file" in page.locator("dialog").inner_text()
+        page.locator("dialog button[type=submit]").click()
+        page.get_by_role("link", name="Received").wait_for()
+        page.fill("input[name=search]", "browser")
+        row = page.locator("tr[data-case]")
+        row.filter(has_text="Browser 1").wait_for()
+        assert row.count() == 1
+        page.select_option("select[name=language]", "zh")
+        page.get_by_role("heading", name="工作列表").wait_for()
+        row.get_by_role("link").focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="Browser 1").wait_for()
+        page.get_by_role("button", name="退出").click()
+        page.locator("input[name=password]").wait_for()
+    assert "Doe" not in server.log.read_text()
+
+
+def test_an_upload_cut_off_goes_on_where_it_stood(server: Server, administrator: Person) -> None:
+    project = administrator("GET", "/api/projects")[0]["id"]
+    files = [{"size": len(NO_SURFACE), "suffix": ".stl"}]
+    upload = administrator("POST", f"/api/projects/{project}/uploads", json={"label": "Cut", "files": files})["id"]
+    administrator("PATCH", f"/api/uploads/{upload}?offset=0", content=NO_SURFACE[:9])
+    assert administrator("GET", f"/api/uploads/{upload}")["offset"] == 9
+    assert administrator.status("PATCH", f"/api/uploads/{upload}?offset=0", content=NO_SURFACE) == 409
+    assert administrator("PATCH", f"/api/uploads/{upload}?offset=9", content=NO_SURFACE[9:])["offset"] == len(NO_SURFACE)
+
+
+def test_the_terminal_serves_nothing_but_its_parts(server: Server, administrator: Person) -> None:
+    for path in ("/assets/..%2f..%2fsettings.py", "/assets/nothing.js", "/assets/sources.sha256"):
+        assert administrator.status("GET", path) == 404
+    page = administrator.http.get("/")
+    assert (
+        "<script>" not in page.text and "'unsafe-inline'" not in page.headers["content-security-policy"].split("style-src")[0]
+    )
+
+
+@needs_browser
+@pytest.mark.slow
+def test_a_whole_case_from_upload_to_report_in_the_browser(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", threads_per_job=1) as server:
+        server.administrator()
+        with browsing(server.address, 240) as page:
+            _sign_in(page, "administrator", OWN_PASSWORD)
+            _send(page, "Whole case", EXAMPLE)
+            page.locator("dialog summary").first.click()
+            page.select_option("[name='input.kind']", "mask")
+            page.fill("[name='simulate.resolution_mm']", "0.4")
+            page.check("[name='simulate.steady']")
+            page.locator("dialog button[type=submit]").click()
+            page.get_by_role("link", name="Received").click()
+            page.locator(".case-head .state-done").wait_for()
+            page.locator("#viewer.ready canvas").wait_for()
+            _is_drawn(page)
+            _measures_explain_themselves(page)
+            _reports_open(page)
+            _an_answer_makes_the_grade_again(page)
+
+
+def _is_drawn(page: Any) -> None:
+    picture = Image.open(io.BytesIO(page.locator("#viewer .stage-area").screenshot())).convert("RGB")
+    assert (np.ptp(np.asarray(picture, dtype=int), axis=2) > 40).mean() > 0.1
+
+
+def _measures_explain_themselves(page: Any) -> None:
+    row = page.locator(".measures tr", has_text="Maximum diameter").first
+    assert re.search(r"\d\.\d", row.locator(".number").inner_text())
+    about = row.locator(".about")
+    assert not about.is_visible()
+    row.locator(".term").focus()
+    about.wait_for(state="visible")
+
+
+def _reports_open(page: Any) -> None:
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="Report (page)").click()
+    opened.value.locator("#viewer.ready").wait_for()
+    assert "Whole case" in opened.value.title()
+    opened.value.close()
+    address = page.get_by_role("link", name="Report (PDF)").get_attribute("href")
+    assert page.request.get(page.url.split("/#")[0] + address).body().startswith(b"%PDF")
+    table = page.request.get(page.url.split("/#")[0] + page.get_by_role("link", name="CSV").get_attribute("href")).text()
+    assert table.splitlines()[0].endswith("formula,source") and "maximum_diameter" in table
+
+
+def _an_answer_makes_the_grade_again(page: Any) -> None:
+    """Only what follows from clinical answers runs again: grade and report, not the flow."""
+    page.locator("#main .compute > details > summary").click()
+    page.locator(".compute .part summary").click()
+    page.fill("[name='clinical.age_years']", "56")
+    page.select_option("[name='clinical.site']", "mca")
+    page.get_by_role("button", name="Compute again").click()
+    page.locator(".history tbody tr").nth(2).wait_for()
+    page.locator(".case-head .state-done").wait_for()
+    seconds = page.evaluate("fetch(`/api/cases/${location.hash.split('/')[2]}/history`).then((a) => a.json())")["jobs"]
+    assert seconds[2]["ended"] - seconds[2]["started"] < seconds[1]["ended"] - seconds[1]["started"]
+    page.locator(".grade").get_by_text("age").first.wait_for(state="attached")
