@@ -64,6 +64,16 @@ def test_velocity_is_poiseuilles(steady: FlowSolution) -> None:
     assert np.sqrt((error**2).sum() / (exact[inside] ** 2).sum()) < 0.04
 
 
+def test_a_parabolic_inlet_gives_developed_flow_at_once() -> None:
+    axis, flow = np.array([1.0, 1.0, 0.0]), 4.0 * FLOW_ML_S
+    inflow = replace(conditions(), inlets=(InletCondition(INLET, flow, "parabolic"),))
+    settings = FlowSettings(resolution_mm=0.2, steady=True, threads=1)
+    solution = simulate(tube_model(RADIUS_MM, LENGTH_MM, axis), inflow, settings)
+    along = solution.wall.points @ frame_along(axis)[2]
+    shear = solution.wall_fields["TAWSS"][(along > 0.08 * LENGTH_MM) & (along < 0.3 * LENGTH_MM)]
+    assert shear.mean() == pytest.approx(4 * MU * flow * 1e-6 / (np.pi * (RADIUS_MM * 1e-3) ** 3), rel=0.04)
+
+
 def test_mass_balance_and_the_pressure_gauge(steady: FlowSolution) -> None:
     assert steady.numerics["converged"]
     assert steady.numerics["mass_imbalance_percent"] < 0.5

@@ -73,11 +73,10 @@ class Domain:
     def arrays(self, links: npt.NDArray[np.intp]) -> tuple[IntArray, IntArray]:
         return self.voxels.link_cell[links], self.voxels.link_direction[links]
 
-    def cut_points(self, links: npt.NDArray[np.intp]) -> FloatArray:
-        """Where the links meet the surface, (k, 3) float64, mm."""
+    def middles(self, links: npt.NDArray[np.intp]) -> FloatArray:
+        """Half-way along the links, (k, 3) float64, mm."""
         cell, direction = self.arrays(links)
-        step = self.voxels.link_distance[links][:, None] * VELOCITIES[direction]
-        return np.asarray(self.voxels.points[cell] + self.voxels.spacing * step)
+        return np.asarray(self.voxels.points[cell] + 0.5 * self.voxels.spacing * VELOCITIES[direction])
 
 
 def cap_ids(boundary: BoundaryConditions) -> list[int]:
@@ -169,13 +168,14 @@ def inlet_gain(
 ) -> FloatArray:
     """What each link of an inlet adds to the population that comes back, (links, phases), lattice units.
 
-    Half-way bounce-back off a wall that moves inward. The columns are corrected by a part of the steady profile so that the
-    flow into the lattice is exactly the one that is wanted.
+    Half-way bounce-back off a wall that moves inward, with the profile's velocity where it acts: half-way along the link, not
+    where that crosses the cap. The columns are corrected by a part of the steady profile so that the flow into the lattice is
+    exactly the one that is wanted.
     """
     links = domain.links(cap.id)
     waveform = boundary.waveform and (inlet.waveform or boundary.waveform)
     rim, frame = cap_rim(surface, cap)
-    flat = (domain.cut_points(links) - cap.center_mm) @ frame.T
+    flat = (domain.middles(links) - cap.center_mm) @ frame.T
     kinematic = boundary.blood.parameters["viscosity"] / boundary.blood.density
     alpha = 0.0 if waveform is None else 1e-3 * cap.radius_mm * np.sqrt(2.0 * np.pi / waveform.period_s / kinematic)
     mean_velocity = 1e-6 * inlet.mean_flow_ml_s / (1e-6 * cap.area_mm2) / units.velocity
