@@ -22,7 +22,7 @@ _POINTS, _KEPT, _ROUGH_STEPS, _STEPS = 4000, 0.75, 15, 60
 # Two surfaces of one artery lie this near to each other, mm, over this share of their common length, with this deviation, mm.
 # Arteries of different patients, as well laid over each other as they can be: 0.4 to 0.7, 0.29 and more.
 _NEAR_MM, _LEAST_SHARE, _MOST_DEVIATION_MM = 0.6, 0.75, 0.25
-# A change is averaged over about this width, and shows where it exceeds what chance brings once in ten times, mm and mm2.
+# A change is averaged over about this width, and shows where chance brings it at most once in ten times, mm and mm2.
 _WIDTH_MM, _NINETY, _LEAST_AREA_MM2 = 0.4, 1.645, 1.0
 _ARTERY_DEVIATIONS = 3.0
 
@@ -77,7 +77,8 @@ def compare_models(first: LumenModel, second: LumenModel, surface_sd_mm: float) 
         )
     change = _averaged(points, triangles, distance - shift)
     is_sac = _in_either_sac(first, second, moved)
-    # Both surfaces are uncertain; half of each's variance is common to the lumen and was taken off with the shift.
+    # Both surfaces are uncertain. What of that is common to a whole lumen went off with the shift, which makes the limit wider
+    # than it need be: how much of it is common is not known.
     limit = max(_NINETY * np.sqrt(2) * surface_sd_mm, _ARTERY_DEVIATIONS * spread)
     grown = _area_beyond(points, triangles, is_sac & (change > limit))
     shrunk = _area_beyond(points, triangles, is_sac & (change < -limit))

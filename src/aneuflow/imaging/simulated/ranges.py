@@ -12,13 +12,14 @@ from aneuflow.errors import InputError
 
 @dataclass(frozen=True)
 class Range:
-    """Drawn uniformly in [low, high] (`unit`), or uniformly in the logarithm."""
+    """Drawn uniformly in [low, high] (`unit`), or uniformly in the logarithm; held there too, or at zero where `absent`."""
 
     low: float
     high: float
     unit: str
     meaning: str
     logarithmic: bool = False
+    absent: bool = False
 
 
 ANATOMY: Mapping[str, Range] = {
@@ -44,7 +45,7 @@ CTA: Mapping[str, Range] = {
     "brain_hu": Range(28, 42, "HU", "brain"),
     "kernel_fwhm_mm": Range(0.5, 1.0, "mm", "full width of the kernel in the axial plane"),
     "slice_fwhm_mm": Range(0.5, 1.2, "mm", "full width of the slice sensitivity"),
-    "noise_hu": Range(4, 28, "HU", "standard deviation of the noise"),
+    "noise_hu": Range(4, 28, "HU", "standard deviation of the noise", absent=True),
     "noise_cutoff_per_mm": Range(0.35, 0.8, "1/mm", "frequency where the kernel ends the noise"),
 }
 MRA: Mapping[str, Range] = {
@@ -59,7 +60,7 @@ MRA: Mapping[str, Range] = {
     "acquired_mm": Range(0.35, 0.85, "mm", "acquired voxel in the plane, never finer than the image's"),
     "acquired_slice_mm": Range(0.5, 1.1, "mm", "acquired slice, never finer than the image's"),
     "shading": Range(0.0, 0.35, "1", "standard deviation of the logarithm of the coil's sensitivity"),
-    "noise_share": Range(0.01, 0.06, "1", "noise in a channel over the signal of fresh blood"),
+    "noise_share": Range(0.01, 0.06, "1", "noise in a channel over the signal of fresh blood", absent=True),
     "gain": Range(200, 4000, "1", "grey value of fresh blood", True),
 }
 ROTATIONAL: Mapping[str, Range] = {
@@ -67,7 +68,7 @@ ROTATIONAL: Mapping[str, Range] = {
     "bone_share": Range(0.02, 0.4, "1", "bone over arteries"),
     "vein_share": Range(0.0, 0.25, "1", "veins over arteries"),
     "kernel_fwhm_mm": Range(0.25, 0.6, "mm", "full width of the kernel, the same along all axes"),
-    "noise_share": Range(0.01, 0.07, "1", "noise over arteries"),
+    "noise_share": Range(0.01, 0.07, "1", "noise over arteries", absent=True),
     "noise_cutoff_per_mm": Range(0.5, 1.2, "1/mm", "frequency where the kernel ends the noise"),
     "cupping": Range(0.0, 0.15, "1", "slow error of the background, over arteries"),
 }
@@ -77,12 +78,18 @@ BY_MODALITY: Mapping[str, Mapping[str, Range]] = {"CTA": CTA, "MRA": MRA, "3DRA"
 def draw(modality: str, fixed: Mapping[str, float], rng: np.random.Generator) -> dict[str, float]:
     """One value of each parameter of the anatomy and of the modality; those `fixed` are taken as given.
 
-    Raises InputError where `fixed` names none of them.
+    Raises InputError where `fixed` names none of them, or a value outside its range.
     """
     ranges = {**ANATOMY, **BY_MODALITY[modality]}
     unknown = sorted(set(fixed) - set(ranges))
     if unknown:
         raise InputError(f"{unknown[0]} is no parameter of a simulated {modality}; known are {', '.join(sorted(ranges))}.")
+    for name, value in fixed.items():
+        if not (ranges[name].low <= value <= ranges[name].high or (ranges[name].absent and value == 0.0)):
+            raise InputError(
+                f"{name} = {value:g} is outside what is drawn for a simulated {modality}, {ranges[name].low:g} to "
+                f"{ranges[name].high:g} {ranges[name].unit}; choose a value between them."
+            )
     values = {}
     for name, range_ in ranges.items():
         share = rng.random()  # drawn even where it is fixed, so that the other values stay as they are
