@@ -153,7 +153,7 @@ def test_slow_and_stale_blood_of_an_mra_is_darker():
 def test_unknown_parameters_empty_boxes_and_huge_images_are_refused():
     with pytest.raises(InputError, match="no parameter of a simulated CTA"):
         simulate_angiogram(with_sac(), SimulationSettings(fixed={"flip_degrees": 20.0}))
-    with pytest.raises(InputError, match="slab_mm = 0 is outside .* 25 to 70 mm"):
+    with pytest.raises(InputError, match=r"slab_mm = 0 is outside .* 25 to 70 mm"):
         simulate_angiogram(with_sac(), SimulationSettings(modality="MRA", fixed={"slab_mm": 0.0}))
     with pytest.raises(InputError, match="no part of the lumen"):
         simulate_angiogram(with_sac(), SimulationSettings(), (np.full(3, 100.0), np.full(3, 110.0)))
