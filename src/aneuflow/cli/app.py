@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from aneuflow import __version__
-from aneuflow.cli import assess, bench, compare, export, grade, pacs, serve, simulate_angiogram, stages, train, verify
+from aneuflow.cli import assess, bench, client, compare, export, grade, pacs, serve, simulate_angiogram, stages, train, verify
 
 app = typer.Typer(
     help="From an angiogram of an intracranial aneurysm to its shape, its blood flow and a report. Research use only.",
@@ -28,5 +28,5 @@ def _options(
     pass
 
 
-for command in (assess, stages, export, compare, pacs, verify, bench, grade, train, serve, simulate_angiogram):
+for command in (assess, stages, export, compare, pacs, verify, bench, grade, train, serve, client, simulate_angiogram):
     command.register(app)

@@ -1,0 +1,149 @@
+"""`aneuflow client`: a running system from the command line. The token stands in ANEUFLOW_TOKEN."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from aneuflow.cli import options
+from aneuflow.cli.progress import shown_progress
+from aneuflow.errors import InputError, MethodError
+from aneuflow.pipeline.settings import Tables
+from aneuflow.service.client import Client, new_token
+
+TOKEN, PASSWORD, SERVER = "ANEUFLOW_TOKEN", "ANEUFLOW_PASSWORD", "ANEUFLOW_SERVER"
+PRIORITIES = ("routine", "urgent", "emergency")
+# What names a file lies on this machine, not on the server, or is none of the computation.
+SENT = tuple(
+    name
+    for name in options.OPTIONS
+    if name not in ("waveform", "doppler", "doppler_velocity", "pressure", "threads", "mask", "units", "modality")
+)
+Server = Annotated[str, typer.Option("--server", envvar=SERVER, help="Address of the system.")]
+Case = Annotated[str, typer.Argument(metavar="CASE", help="Id of the case, as list prints it.", show_default=False)]
+Language = Annotated[Literal["en", "zh"], typer.Option("--language", help="Language of what is shown.")]
+ADDRESS = "http://127.0.0.1:8470"
+
+client = typer.Typer(help="Send cases to a running system, wait for them, fetch what came out.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(client, name="client")
+
+
+def _client(server: str) -> Client:
+    token = os.environ.get(TOKEN, "")
+    if not token:
+        raise InputError(f"No token is given; make one with aneuflow client token and put it into {TOKEN}.")
+    return Client(server, token)
+
+
+@client.command("token")
+def token(
+    user: Annotated[str, typer.Argument(metavar="USER", help="Name of the user it will act as.")],
+    name: Annotated[str, typer.Option("--name", help="What the token is for.")] = "command line",
+    days: Annotated[float, typer.Option("--days", help="How long it is good for.")] = 90.0,
+    server: Server = ADDRESS,
+) -> None:
+    """Make a token and print it; asks for the password, or takes it from ANEUFLOW_PASSWORD."""
+    password = os.environ.get(PASSWORD) or typer.prompt("Password", hide_input=True, err=True)
+    typer.echo(new_token(server, user, password, name, days))
+
+
+@client.command("upload")
+@options.taking("mask", "units", "modality", *SENT)
+def upload(
+    tables: Tables,
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Image, label map, surface, zip, or folder of DICOM files.")],
+    label: Annotated[str, typer.Option("--label", help="Name of the case; never a patient's.")],
+    project: Annotated[str, typer.Option("--project", help="Project, where you may send to several.")] = "",
+    priority: Annotated[str, typer.Option("--priority", help="routine, urgent or emergency.")] = "routine",
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it is assessed.")] = False,
+    server: Server = ADDRESS,
+) -> None:
+    """Send an examination and print its id; file names are not sent, DICOM is de-identified before it is kept."""
+    if priority not in PRIORITIES:
+        raise InputError(f"Priority {priority} is not one of {', '.join(PRIORITIES)}; choose one.")
+    system = _client(server)
+    with shown_progress() as progress:
+        case = system.upload(path, label, project, tables, PRIORITIES.index(priority), progress("upload"))
+    typer.echo(case)
+    if wait:
+        _wait(system, case)
+
+
+@client.command("wait")
+def wait(case: Case, server: Server = ADDRESS) -> None:
+    """Wait until no work on a case is left; ends with an error where it failed."""
+    _wait(_client(server), case)
+
+
+def _wait(system: Client, case: str) -> None:
+    with shown_progress() as progress:
+        ended = system.wait(case, progress=progress("wait"))
+    if ended["state"] != "done":
+        raise MethodError(ended["reason"] or f"Case {case} was canceled; start it again with aneuflow client compute.")
+
+
+@client.command("list")
+def list_cases(
+    search: Annotated[str, typer.Option("--search", help="Part of the label.")] = "",
+    state: Annotated[str, typer.Option("--state", help="reading, queued, running, done, failed or canceled.")] = "",
+    sort: Annotated[
+        Literal["created", "label", "state", "priority", "diameter"], typer.Option("--sort", help="Order of the list.")
+    ] = "created",
+    server: Server = ADDRESS,
+) -> None:
+    """The worklist: id, label, state, priority, largest diameter, grade, time of arrival."""
+    for case in _client(server).cases(search, state, sort):
+        diameter = "-" if case["diameter_mm"] is None else f"{case['diameter_mm']:.1f} mm"
+        arrived = time.strftime("%Y-%m-%d %H:%M", time.localtime(case["created"]))
+        cells = [case["id"], case["label"], case["state"], PRIORITIES[case["priority"]]]
+        cells += [diameter, case["grade"] or "-", arrived]
+        typer.echo("\t".join(cells))
+
+
+@client.command("show")
+def show(case: Case, language: Language = "en", server: Server = ADDRESS) -> None:
+    """A case's state, grade and measures with their intervals."""
+    system = _client(server)
+    found = system.case(case)
+    typer.echo(f"{found['label']}: {found['state']} {found['reason']}".rstrip())
+    grade = system.grade(case, language)
+    for line in [grade["verdict"], *grade["why"]] if grade else []:
+        typer.echo(line)
+    for measure in system.measures(case, language):
+        shown = measure["shown"]
+        typer.echo("\t".join([measure["name"], shown["value"], shown["interval"] or "-", shown["unit"] or "-"]))
+
+
+@client.command("fetch")
+def fetch(
+    case: Case,
+    output: Annotated[Path, typer.Option("-o", "--output", help="New folder for the files.")],
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Pattern of paths, such as 'report/*'; may be repeated; else all.")
+    ] = None,
+    server: Server = ADDRESS,
+) -> None:
+    """Get report, tables and fields of a case into a folder."""
+    written = _client(server).fetch(case, output, *(only or ()))
+    typer.echo(f"{len(written)} files in {output}")
+
+
+@client.command("compute")
+@options.taking(*SENT)
+def compute(tables: Tables, case: Case, server: Server = ADDRESS) -> None:
+    """Compute a case again with other settings; only what follows from them is."""
+    _client(server).compute(case, tables)
+
+
+@client.command("cancel")
+def cancel(case: Case, server: Server = ADDRESS) -> None:
+    """Stop the work on a case."""
+    if not _client(server).cancel(case):
+        raise InputError(f"Case {case} has no work to stop; see aneuflow client show.")
