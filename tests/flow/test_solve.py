@@ -81,6 +81,17 @@ def test_mass_balance_and_the_pressure_gauge(steady: FlowSolution) -> None:
     assert abs(steady.history[f"pressure_{OUTLET}"][-1]) < 0.1 * exact
 
 
+def test_intervals_hold_poiseuilles_values(steady: FlowSolution) -> None:
+    area, length = np.pi * (RADIUS_MM * 1e-3) ** 2, LENGTH_MM * 1e-3
+    shear = 4 * MU * FLOW_ML_S * 1e-6 / (area * RADIUS_MM * 1e-3)
+    measures = {measure.id: measure for measure in steady.measures}
+    for id, exact in (("vessel_tawss_mean", shear), ("pressure_loss", 2 * shear * length / (RADIUS_MM * 1e-3))):
+        low, high = measures[id].low, measures[id].high
+        assert low is not None and high is not None
+        assert low < exact < high < 1.5 * exact, id
+    assert measures["mean_flow"].low is None  # given, not solved for
+
+
 def test_steady_flow_does_not_oscillate(steady: FlowSolution) -> None:
     assert (steady.wall_fields["OSI"] == 0).all()
     np.testing.assert_array_equal(steady.wall_fields["WSS_peak"], steady.wall_fields["WSS_mean"])
@@ -112,6 +123,9 @@ def test_resumed_run_equals_the_uninterrupted_one(monkeypatch: pytest.MonkeyPatc
     for name, values in whole.wall_fields.items():
         np.testing.assert_allclose(resumed.wall_fields[name], values, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(resumed.volume.velocity, whole.volume.velocity, rtol=1e-6, atol=1e-9)
+    bounds = [[(m.low, m.high) for m in solution.measures if m.low is not None] for solution in (resumed, whole)]
+    np.testing.assert_allclose(*bounds, rtol=1e-6)
+    assert bounds[0]
 
 
 def test_pulsatile_flow_follows_the_waveform() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from aneuflow.errors import MethodError
 from aneuflow.flow.checkpoint import Checkpoint, SolverState
-from aneuflow.flow.result import Averages, Sampler
+from aneuflow.flow.result import Averages, Sampler, numbers_of
 from aneuflow.flow.run import Run, Start, TooFast
 from aneuflow.flow.settings import FlowSettings
 from aneuflow.flow.setup import Domain, Units, build_domain, build_lattice
@@ -20,6 +20,7 @@ from aneuflow.types import BoundaryConditions, LumenModel
 
 ATTEMPTS = 4
 _SAVE_EVERY_S = 60.0
+_COARSE = "coarse "  # before the ids, among a checkpoint's numbers
 _CELLS_A_THREAD = 5000  # with fewer, threads wait for each other rather than work
 
 
@@ -27,7 +28,8 @@ _CELLS_A_THREAD = 5000  # with fewer, threads wait for each other rather than wo
 class Problem:
     """A flow to be solved on one lattice; a boundary without waveform means that it is steady.
 
-    subgrid: Smagorinsky's constant, for a lattice that only gives the start for a finer one.
+    subgrid: Smagorinsky's constant, for a lattice that only gives the start for a finer one. coarse: the measures on that
+    lattice by quantity id, kept with the checkpoints.
     """
 
     model: LumenModel
@@ -38,6 +40,7 @@ class Problem:
     sampler: Sampler
     checkpoint: Checkpoint | None = None
     subgrid: float = 0.0
+    coarse: Mapping[str, float] = field(default_factory=dict)
     saved: list[float] = field(default_factory=lambda: [time.monotonic()])
 
     @classmethod
@@ -75,6 +78,10 @@ class Problem:
         run.resume(state)
         return run
 
+    def numbers(self, averages: Averages, run: Run) -> dict[str, float]:
+        """The measures of a flow by quantity id."""
+        return numbers_of(self.model, self.boundary, self.sampler, averages, run.units)
+
     def lumen_speed(self, run: Run) -> float:
         """Highest speed in the lumen, m/s; outlets of a coarse lattice have single cells that are much too fast."""
         velocity = run.lattice.fields(run.threads)[1:4, self.sampler.lumen]
@@ -83,7 +90,8 @@ class Problem:
     def save(self, state: Callable[[], SolverState]) -> None:
         """Hands the state to the checkpoint once a minute."""
         if self.checkpoint is not None and time.monotonic() - self.saved[0] > _SAVE_EVERY_S:
-            self.checkpoint.save(state())
+            now = state()
+            self.checkpoint.save(SolverState({**now.numbers, **{_COARSE + id: v for id, v in self.coarse.items()}}, now.arrays))
             self.saved[0] = time.monotonic()
 
     def unstable(self) -> MethodError:
@@ -91,6 +99,11 @@ class Problem:
             f"The flow did not stay stable on the lattice of {self.domain.voxels.spacing:g} mm, even after its time step was "
             f"shortened {ATTEMPTS - 1} times; set a finer --resolution."
         )
+
+
+def coarse_of(state: SolverState) -> dict[str, float]:
+    """The `coarse` that a checkpoint was saved with."""
+    return {name.removeprefix(_COARSE): value for name, value in state.numbers.items() if name.startswith(_COARSE)}
 
 
 @dataclass(frozen=True, eq=False)

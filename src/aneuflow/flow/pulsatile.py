@@ -40,18 +40,19 @@ def run_cycles(problem: Problem, start: Start | None, state: SolverState | None,
     raise problem.unstable()
 
 
-def one_cycle(problem: Problem, start: Start, progress: Progress) -> Start:
-    """A cycle from the phase -RUN_IN / SAMPLES to the next such, with nothing read off it: a start for a finer lattice."""
-    speed = start.speed
+def one_cycle(problem: Problem, start: Start, progress: Progress) -> tuple[Start, dict[str, float]]:
+    """A cycle from the phase -RUN_IN / SAMPLES to the next such: a start for a finer lattice, and its measures by id."""
+    speed, peak = start.speed, int(np.argmax(flow_ratio(problem.boundary, SAMPLES)))
     for _ in range(ATTEMPTS):
-        pairs, highest = _pairs(problem, speed), 0.0
+        pairs, highest, averages = _pairs(problem, speed), 0.0, Averages.empty()
         run = _begin(problem, pairs, start)
         try:
             for sample in range(-RUN_IN, SAMPLES - RUN_IN):
                 _advance(run, pairs, sample)
                 highest = max(highest, problem.lumen_speed(run))
+                averages.add(problem.sampler.sample(run), peak=(sample + 1) % SAMPLES == peak)
                 progress((sample + RUN_IN + 1) / SAMPLES, "flow, coarse cycle")
-            return run.to_start(highest)
+            return run.to_start(highest), problem.numbers(averages, run)
         except TooFast as stopped:
             speed = raised(speed, stopped)
     raise problem.unstable()

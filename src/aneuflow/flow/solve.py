@@ -8,8 +8,9 @@ from typing import Any
 
 from aneuflow.errors import MethodError
 from aneuflow.flow.checkpoint import Checkpoint
+from aneuflow.flow.intervals import with_intervals
 from aneuflow.flow.loads import held_outlets, stored_pressures
-from aneuflow.flow.problem import Problem, Solved
+from aneuflow.flow.problem import Problem, Solved, coarse_of
 from aneuflow.flow.pulsatile import RUN_IN, SAMPLES, one_cycle, run_cycles
 from aneuflow.flow.result import flow_ratio, solution_of, upstream_shear_over_poiseuille
 from aneuflow.flow.run import Start
@@ -47,13 +48,17 @@ def simulate(
         boundary = replace(boundary, waveform=None)
     problem = Problem.of(model, boundary, settings, thread_count(settings.threads), checkpoint)
     state = checkpoint.load() if checkpoint is not None else None
-    start = _start(problem, lambda f, m: progress(_START_SHARE * f, m)) if state is None else None
+    if state is None:
+        start, coarse = _start(problem, lambda f, m: progress(_START_SHARE * f, m))
+    else:
+        start, coarse = None, coarse_of(state)
+    problem = replace(problem, coarse=coarse)
     march = settle if boundary.waveform is None else run_cycles
     solved = march(problem, start, state, lambda f, m: progress(_START_SHARE + (1.0 - _START_SHARE) * f, m))
     numerics = _numerics(problem, solved, time.monotonic() - began)
     solution = solution_of(model, boundary, problem.sampler, solved.averages, solved.run.units, numerics)
     progress(1.0, "flow, done")
-    return replace(solution, notes=_notes(model, numerics))
+    return replace(solution, measures=with_intervals(solution.measures, coarse), notes=_notes(model, numerics))
 
 
 def _rising(progress: Progress) -> Progress:
@@ -68,10 +73,10 @@ def _rising(progress: Progress) -> Progress:
     return report
 
 
-def _start(problem: Problem, progress: Progress) -> Start | None:
-    """A flow near the one that is sought, from a lattice of half the resolution at a sixteenth of the cost.
+def _start(problem: Problem, progress: Progress) -> tuple[Start | None, dict[str, float]]:
+    """A flow near the one that is sought, from a lattice of half the resolution at a sixteenth of the cost, and its measures.
 
-    Where that is too coarse: rest for a steady flow, a steady flow for a pulsatile one.
+    Where that is too coarse: rest for a steady flow, a steady flow for a pulsatile one, and no measures.
     """
     steady = problem.boundary.waveform is None
     coarse = _coarse(problem)
@@ -83,7 +88,7 @@ def _start(problem: Problem, progress: Progress) -> Start | None:
             return one_cycle(coarse, still, lambda f, m: progress(0.4 + 0.6 * f, m))
         except MethodError:  # unstable on the coarse lattice, which says nothing about the fine one
             pass
-    return None if steady else _still_start(problem, progress)
+    return (None if steady else _still_start(problem, progress)), {}
 
 
 def _still_start(problem: Problem, progress: Progress) -> Start:
@@ -94,13 +99,15 @@ def _still_start(problem: Problem, progress: Progress) -> Start:
     stored = stored_pressures(problem.boundary, -RUN_IN / SAMPLES)
     outlets = held_outlets(problem.boundary, stored)
     boundary = replace(problem.boundary, waveform=None, inlets=inlets, outlets=outlets)
-    start = _settled(replace(problem, boundary=boundary, checkpoint=None), progress)
+    start, _ = _settled(replace(problem, boundary=boundary, checkpoint=None), progress)
     return replace(start, stored=stored, speed=start.speed * float(ratio.max()) / held)
 
 
-def _settled(problem: Problem, progress: Progress) -> Start:
-    run = settle(problem, None, None, progress).run
-    return run.to_start(max(problem.lumen_speed(run), opening_speed(problem.model, problem.boundary)))
+def _settled(problem: Problem, progress: Progress) -> tuple[Start, dict[str, float]]:
+    solved = settle(problem, None, None, progress)
+    run = solved.run
+    start = run.to_start(max(problem.lumen_speed(run), opening_speed(problem.model, problem.boundary)))
+    return start, problem.numbers(solved.averages, run)
 
 
 def _coarse(problem: Problem) -> Problem | None:
