@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from aneuflow.service.settings import ServiceSettings
+from aneuflow.service.system import System, open_system
 from tests.service.running import Person, Server, serving
 
 
@@ -18,3 +21,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="package")
 def administrator(server: Server) -> Person:
     return server.administrator()
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[System]:
+    """An empty system in this process, without a server."""
+    system = open_system(ServiceSettings(data=tmp_path / "data"))
+    yield system
+    system.database.engine.dispose()
+    system.pseudonyms._database.engine.dispose()

@@ -27,7 +27,6 @@ PERMISSIONS = {
     "administrator": frozenset({"read", "change", "manage", "audit"}),
     "auditor": frozenset({"audit"}),
 }
-ROLES = tuple(PERMISSIONS)
 
 
 class Door:

@@ -1,4 +1,4 @@
-"""The process in which a job is done: it knows a ticket and a folder, no database, no store, no secret, no network.
+"""The process in which a job is done: it is given a ticket and a folder, no database, no store, no secret, no network.
 
 Run as `python -m aneuflow.service.child`; reads the ticket from standard input and tells its progress on standard output.
 """
@@ -17,11 +17,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from aneuflow.errors import AneuflowError
+from aneuflow.case.folder import FAILURE_LOG, CaseFolder
+from aneuflow.errors import AneuflowError, UnforeseenError, unforeseen
 
 CASE, VIEWS, SOURCE, IDENTITY = "case", "views", "source", "identity.json"
 _SECONDS_BETWEEN_NEWS = 0.3
 _COPY_BYTES = 2**20
+_LONGEST_FAILURE = 50_000
 
 
 def main() -> None:
@@ -30,25 +32,45 @@ def main() -> None:
     shut_in(ticket["memory_bytes"])
     threading.Thread(target=_die_with_parent, daemon=True).start()
     news = _News()
+    reason = _attempt(ticket, news)
+    news.tell_current(Path(ticket["folder"]) / CASE)
+    news.tell({"end": "failed" if reason else "done", "reason": reason})
+
+
+def _attempt(ticket: Mapping[str, Any], news: _News) -> str:
+    """Why it failed, empty where it did not. Of what no code foresaw, the traceback is left in a failure log."""
+    folder = Path(ticket["folder"])
     try:
         (_intake if ticket["kind"] == "intake" else _assess)(ticket, news)
-        news.tell({"end": "done", "reason": ""})
+    except UnforeseenError as error:
+        return _to_report(error, folder)
     except AneuflowError as error:
-        news.tell({"end": "failed", "reason": str(error)})
+        return str(error)
     except MemoryError:
-        news.tell({"end": "failed", "reason": "Memory ran out; give a smaller region or a coarser resolution."})
+        return "Memory ran out; give a smaller region or a coarser resolution."
     except OSError as error:
-        news.tell({"end": "failed", "reason": f"A file cannot be used ({error.strerror}); check the machine's free space."})
+        return f"A file cannot be used ({error.strerror}); check the machine's free space."
     except Exception as error:  # its message may quote a patient's name
-        news.tell({"end": "failed", "reason": f"It failed in an unforeseen way ({type(error).__name__}); report it."})
+        return _to_report(unforeseen(error, "The work on the case", folder / FAILURE_LOG, with_messages=False), folder)
+    return ""
+
+
+def _to_report(error: UnforeseenError, folder: Path) -> str:
+    what, _, _ = str(error).partition(";")
+    return f"{what}; give the administrator the number of the job, {folder.name}, whose log is kept for them."
+
+
+def failure_of(folder: Path) -> str:
+    """The traceback of what no code foresaw in a job's folder, empty where there is none."""
+    logs = (folder / FAILURE_LOG, folder / CASE / FAILURE_LOG)
+    return "".join(log.read_text("utf-8")[-_LONGEST_FAILURE:] for log in logs if log.is_file())
 
 
 def shut_in(memory_bytes: int) -> None:
     """Give up the network where the system lets a user do so; limit memory and core dumps."""
-    if memory_bytes:
-        with contextlib.suppress(OSError):
-            os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNET)
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    with contextlib.suppress(OSError):
+        os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNET)
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
@@ -69,8 +91,15 @@ class _News:
     def tell(self, news: Mapping[str, Any]) -> None:
         self._out.write(json.dumps(news) + "\n")
 
-    def progress(self, stage: str) -> Any:
-        self.tell({"ended": stage})
+    def tell_current(self, case_path: Path) -> None:
+        """Which stages are whole and follow from each other now, as far as the case can be read."""
+        from aneuflow.pipeline.run import current_stages
+
+        with contextlib.suppress(Exception):  # it is no case yet, or none any more
+            self.tell({"current": sorted(current_stages(CaseFolder(case_path)))})
+
+    def progress(self, case_path: Path, stage: str) -> Any:
+        self.tell_current(case_path)
 
         def report(fraction: float, message: str) -> None:
             if fraction in (0.0, 1.0) or time.monotonic() - self._last > _SECONDS_BETWEEN_NEWS:
@@ -127,8 +156,10 @@ def _assess(ticket: Mapping[str, Any], news: _News) -> None:
     folder = Path(ticket["folder"])
     settings = {name: dict(table) for name, table in ticket["settings"].items()}
     settings.setdefault("simulate", {})["threads"] = ticket["threads"]
-    run_stage(folder / CASE, ticket["last"], settings, news.progress)
-    news.progress("views")(0.0, "views")
+    for view in (folder / VIEWS).glob("*.json.gz"):  # of the numbers before; the image stays
+        view.unlink()
+    run_stage(folder / CASE, ticket["last"], settings, lambda stage: news.progress(folder / CASE, stage))
+    news.progress(folder / CASE, "views")(0.0, "views")
     write_views(folder / CASE, folder / VIEWS)
 
 

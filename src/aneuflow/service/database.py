@@ -27,7 +27,8 @@ class Database:
         """Raises InputError where the URL is none, ResourceError where nothing answers there."""
         try:
             is_sqlite = make_url(url).get_backend_name() == "sqlite"
-            self.engine = create_engine(url, pool_pre_ping=not is_sqlite, **({} if is_sqlite else {"pool_size": 20}))
+            pool: dict[str, Any] = {} if is_sqlite else {"pool_pre_ping": True, "pool_size": 20}
+            self.engine = create_engine(url, hide_parameters=True, **pool)  # an error's message would quote names
             if is_sqlite:
                 _prepare_sqlite(self.engine)
             with self.engine.connect():

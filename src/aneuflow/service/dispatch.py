@@ -14,21 +14,24 @@ import threading
 import time
 from pathlib import Path
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from aneuflow.errors import AneuflowError
 from aneuflow.service import audit, jobs
+from aneuflow.service.child import failure_of
 from aneuflow.service.engine import Engine, LocalEngine, Run, Ticket, job_folder
-from aneuflow.service.logs import start_logging
+from aneuflow.service.heartbeat import Heartbeat
+from aneuflow.service.logs import place_of, start_logging
 from aneuflow.service.models import Case, Job, Upload, Worker
-from aneuflow.service.publish import publish, purge_deleted, restore, seal_identity
+from aneuflow.service.publish import Finding, publish, restore, seal_identity
+from aneuflow.service.retention import tidy
+from aneuflow.service.secrecy import hide_memory
 from aneuflow.service.settings import ServiceSettings, service_settings
 from aneuflow.service.system import System, open_system
 
 log = logging.getLogger("aneuflow.service.dispatch")
 _POLL_S = 0.25
-_REPORT_S = 1.0
 _TIDY_S = 60.0
 _GIB = 2**30
 
@@ -56,9 +59,9 @@ class Dispatcher:
                         self._take(kind)
                 if time.monotonic() - last_tidy > _TIDY_S:
                     last_tidy = time.monotonic()
-                    tidy(self.system)
+                    tidy(self.system, time.time())
             except Exception as error:  # the database may be away for a while; jobs are kept there, not here
-                log.error("dispatcher", extra={"facts": {"error": type(error).__name__}})
+                log.error("dispatcher", extra={"facts": place_of(error)})
                 self.ending.wait(2.0)
         if os.getppid() == parent:
             self.ending.set()
@@ -74,7 +77,6 @@ class Dispatcher:
                 log.warning("job lost", extra={"facts": {"job": job.id, "case": job.case_id, "attempt": job.attempt}})
 
     def _tell_state(self) -> None:
-        pages, page = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
         disk = shutil.disk_usage(self.system.settings.work)
         row = Worker(
             id=self.id,
@@ -83,8 +85,8 @@ class Dispatcher:
             slots=self.system.settings.job_slots,
             cores=os.cpu_count() or 1,
             load=os.getloadavg()[0],
-            memory_bytes=pages * page,
-            memory_free_bytes=os.sysconf("SC_AVPHYS_PAGES") * page,
+            memory_bytes=_machine_memory(),
+            memory_free_bytes=os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
             disk_bytes=disk.total,
             disk_free_bytes=disk.free,
             seen=time.time(),
@@ -94,28 +96,33 @@ class Dispatcher:
             session.execute(delete(Worker).where(Worker.seen < time.time() - 600))
 
     def _take(self, kind: str) -> None:
+        held = [file.name for file in self.system.settings.incoming.iterdir()] if kind == jobs.INTAKE else []
         with self.system.database.writing() as session:
-            job = jobs.claim(session, self.id, (kind,))
+            job = jobs.claim(session, self.id, kind, held)
         if job is not None:
             thread = threading.Thread(target=self._mind, args=(job,), name=job.id)
             self._minders[kind].append(thread)
             thread.start()
 
     def _mind(self, job: Job) -> None:
-        """Everything about one job, from its folder to its end in the queue."""
+        """Everything about one job, from its folder to its end in the queue; where that fails, its lease runs out."""
         facts = {"job": job.id, "case": job.case_id, "kind": job.kind, "attempt": job.attempt}
         log.info("job started", extra={"facts": facts})
         try:
-            state, reason = self._do(job)
-        except AneuflowError as error:
-            state, reason = "failed", str(error)
+            with Heartbeat(self.system.database, job) as heartbeat:
+                try:
+                    state, reason = self._do(job, heartbeat)
+                except AneuflowError as error:
+                    state, reason = "failed", str(error)
+                except Exception as error:
+                    log.error("job", extra={"facts": {**facts, **place_of(error)}})
+                    state, reason = "lost", ""
+                self._end(job, state, reason)
+            log.info("job ended", extra={"facts": {**facts, "state": state}})
         except Exception as error:
-            log.error("job", extra={"facts": {**facts, "error": type(error).__name__}})
-            state, reason = "lost", ""
-        self._end(job, state, reason)
-        log.info("job ended", extra={"facts": {**facts, "state": state}})
+            log.error("job not ended", extra={"facts": {**facts, **place_of(error)}})
 
-    def _do(self, job: Job) -> tuple[str, str]:
+    def _do(self, job: Job, heartbeat: Heartbeat) -> tuple[str, str]:
         folder = job_folder(self.system.settings.work, job.id)
         folder.mkdir(parents=True, exist_ok=True)
         ticket = self._ticket(job, folder)
@@ -123,66 +130,72 @@ class Dispatcher:
             restore(self.system, job.case_id, folder)
         run = self.engine.start(ticket)
         try:
-            state, reason = self._watch(job, run, folder)
+            state, reason = self._watch(job, run, heartbeat)
         finally:
             run.stop()
         if state in ("done", "failed"):
-            publish(self.system, job.case_id, folder)
+            publish(self.system, job.case_id, Finding(folder, run.seen().current, state == "done"), job)
             if job.kind == jobs.INTAKE and state == "done":
-                seal_identity(self.system, job.case_id, folder)
+                seal_identity(self.system, folder, job)
         return state, reason
 
     def _ticket(self, job: Job, folder: Path) -> Ticket:
         settings = self.system.settings
+        place = str(folder.absolute())
         if job.kind == jobs.ASSESS:
-            return Ticket(job.kind, str(folder.absolute()), job.settings, job.last, threads=settings.threads_per_job)
+            memory = int(settings.job_memory_gib * _GIB) or _machine_memory()
+            return Ticket(job.kind, place, job.settings, memory, job.last, threads=settings.threads_per_job)
         with self.system.database.reading() as session:
             upload = session.get_one(Upload, job.upload_id)
         source = str((settings.incoming / upload.id).absolute())
-        memory = int(settings.intake_memory_gib * _GIB)
-        return Ticket(job.kind, str(folder.absolute()), job.settings, job.last, source, upload.files, memory)
+        return Ticket(job.kind, place, job.settings, int(settings.intake_memory_gib * _GIB), job.last, source, upload.files)
 
-    def _watch(self, job: Job, run: Run, folder: Path) -> tuple[str, str]:
-        """Report how far the run is until it ends or is to end: done, failed, canceled, lost or dropped, and why."""
-        start, last, ended = time.monotonic(), 0.0, 0
+    def _watch(self, job: Job, run: Run, heartbeat: Heartbeat) -> tuple[str, str]:
+        """Mind the run until it ends or is to end: done, failed, canceled, lost, stopped or dropped, and why."""
+        settings = self.system.settings
+        folder, start, current = job_folder(settings.work, job.id), time.monotonic(), run.seen().current
         while not run.is_over():
-            now, seen = time.monotonic(), run.seen()
+            seen = run.seen()
+            heartbeat.stage, heartbeat.fraction = seen.stage, seen.fraction
+            if heartbeat.is_lost:
+                return "dropped", ""
+            if heartbeat.is_to_stop:
+                return "canceled", ""
             if self.ending.is_set():
-                return "lost", ""
-            if job.kind == jobs.INTAKE and now - start > self.system.settings.intake_s:
-                return "failed", f"Reading the upload took over {self.system.settings.intake_s:.0f} s; give a smaller one."
-            if now - last > _REPORT_S:
-                last = now
-                with self.system.database.writing() as session:
-                    stop = jobs.report(session, job, seen.stage, seen.fraction, now - start)
-                if stop is None:
-                    return "dropped", ""
-                if stop:
-                    return "canceled", ""
-            if seen.stages_ended > ended + 1:
-                ended = seen.stages_ended
-                publish(self.system, job.case_id, folder)
+                return "stopped", ""
+            if job.kind == jobs.INTAKE and time.monotonic() - start > settings.intake_s:
+                return "failed", f"Reading the upload took over {settings.intake_s:.0f} s; give a smaller one."
+            if seen.current != current:
+                current = seen.current
+                publish(self.system, job.case_id, Finding(folder, current, is_done=False), job)
             time.sleep(_POLL_S)
         return run.seen().end or ("lost", "")
 
     def _end(self, job: Job, state: str, reason: str) -> None:
         if state == "dropped":
             return
+        folder = job_folder(self.system.settings.work, job.id)
         with self.system.database.writing() as session:
-            if state == "lost":
-                jobs.give_back(session, job, self.system.settings.attempts)
-            elif jobs.finish(session, job, state, reason):
-                audit.append(
-                    session, audit.Deed("system", f"{job.kind}_{state}", 200, job.project_id, job.case_id, detail=job.id)
-                )
-                if job.kind == jobs.INTAKE and state == "done":
-                    self._queue_assessment(session, job)
+            if state in ("lost", "stopped"):
+                jobs.give_back(session, job, self.system.settings.attempts, planned=state == "stopped")
+            else:
+                self._finish(session, job, state, reason, failure_of(folder))
             session.flush()
             waits = session.get_one(Job, job.id, populate_existing=True).state in jobs.ACTIVE
         if not waits:
-            shutil.rmtree(job_folder(self.system.settings.work, job.id), ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
             if job.upload_id:
                 (self.system.settings.incoming / job.upload_id).unlink(missing_ok=True)
+
+    def _finish(self, session: Session, job: Job, state: str, reason: str, failure: str) -> None:
+        is_read = job.kind == jobs.INTAKE and state == "done"
+        if is_read and session.scalar(select(Job.stop).where(Job.id == job.id)):
+            state, is_read = "canceled", False
+        if jobs.finish(session, job, state, reason, failure):
+            deed = audit.Deed("system", f"{job.kind}_{state}", 200, job.project_id, job.case_id, detail=job.id)
+            audit.append(session, deed)
+            if is_read:
+                self._queue_assessment(session, job)
 
     def _queue_assessment(self, session: Session, job: Job) -> None:
         case = session.get_one(Case, job.case_id)
@@ -191,18 +204,8 @@ class Dispatcher:
         jobs.submit(session, case, jobs.ASSESS, job.user_id, settings)
 
 
-def tidy(system: System) -> None:
-    """Remove what no job needs: folders of ended jobs, uploads begun and left for a week, cases past their retention."""
-    purge_deleted(system, time.time())
-    with system.database.reading() as session:
-        for folder in system.settings.work.iterdir():
-            job = session.get(Job, folder.name)
-            if job is None or job.state not in jobs.ACTIVE:
-                shutil.rmtree(folder, ignore_errors=True)
-        for file in system.settings.incoming.iterdir():
-            upload = session.get(Upload, file.name)
-            if upload is None or (not upload.case_id and upload.created < time.time() - 7 * 86400):
-                file.unlink(missing_ok=True)
+def _machine_memory() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def serve(settings: ServiceSettings) -> None:
@@ -214,4 +217,5 @@ def serve(settings: ServiceSettings) -> None:
 
 if __name__ == "__main__":
     start_logging()
+    hide_memory()
     serve(service_settings())

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,20 +28,20 @@ class Ticket:
     kind: str
     folder: str
     settings: Mapping[str, Any]
+    memory_bytes: int
     last: str = "report"
     source: str = ""
     files: list[list[Any]] = field(default_factory=list)
-    memory_bytes: int = 0
     threads: int = 0
 
 
 @dataclass
 class Seen:
-    """How far the work is; `published` counts the stages that ended, `end` is ("done" or "failed", reason)."""
+    """How far the work is, which stages of the case are `current` by now, and `end`: ("done" or "failed", reason)."""
 
     stage: str = ""
     fraction: float = 0.0
-    stages_ended: int = 0
+    current: tuple[str, ...] = ()
     end: tuple[str, str] | None = None
 
 
@@ -97,18 +96,14 @@ class LocalRun:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             news = json.loads(line)
             if "end" in news:
                 self._state.end = (news["end"], news["reason"])
-            elif "ended" in news:
-                self._state.stages_ended += 1
+            elif "current" in news:
+                self._state.current = tuple(news["current"])
             else:
                 self._state.stage, self._state.fraction = news["stage"], news["fraction"]
 
@@ -126,16 +121,6 @@ class LocalRun:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-
-
-def wait_for(run: Run, seconds: float) -> bool:
-    """Whether the run is over within so many seconds."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if run.is_over():
-            return True
-        time.sleep(0.05)
-    return run.is_over()
 
 
 def job_folder(work: Path, job_id: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -14,7 +14,6 @@ from aneuflow.service.problems import Problem
 
 INTAKE, ASSESS = "intake", "assess"
 ACTIVE = ("queued", "running")
-PRIORITIES = ("routine", "urgent", "emergency")
 LOST = "Its worker was lost {attempts} times; ask the administrator to look at the machine, then start it again."
 # How long the stages of a whole run take beside each other, measured on the bundled case; only the bar is made from it.
 _WEIGHTS = {
@@ -23,16 +22,20 @@ _WEIGHTS = {
 }  # fmt: skip
 
 
-def submit(session: Session, case: Case, kind: str, user_id: str, settings: Mapping[str, Any], **more: Any) -> Job:
-    """Queue work on a case. Raises Problem where the case has work already or the project's queue is full."""
-    if session.scalar(select(Job.id).where(Job.case_id == case.id, Job.state.in_(ACTIVE))) is not None:
-        raise Problem(409, f"Case {case.label} is being computed already; cancel that first or wait.")
-    project = session.get_one(Project, case.project_id)
+def check_quota(session: Session, project_id: str) -> None:
+    """Raises Problem where the project's queue is full."""
+    project = session.get_one(Project, project_id)
     queued = session.scalar(
         select(func.count()).select_from(Job).where(Job.project_id == project.id, Job.state == "queued")
     )  # fmt: skip
     if (queued or 0) >= project.queued_quota:
         raise Problem(409, f"Project {project.name} has {queued} jobs waiting, its quota; wait until some have ended.")
+
+
+def submit(session: Session, case: Case, kind: str, user_id: str, settings: Mapping[str, Any], **more: Any) -> Job:
+    """Queue work on a case. Raises Problem where the case has work already; the quota is for who asks to check."""
+    if session.scalar(select(Job.id).where(Job.case_id == case.id, Job.state.in_(ACTIVE))) is not None:
+        raise Problem(409, f"Case {case.label} is being computed already; cancel that first or wait.")
     job = Job(
         case_id=case.id,
         project_id=case.project_id,
@@ -48,19 +51,24 @@ def submit(session: Session, case: Case, kind: str, user_id: str, settings: Mapp
     return job
 
 
-def claim(session: Session, worker: str, kinds: Sequence[str]) -> Job | None:
-    """Take the next job of these kinds: the highest priority first, then the oldest; projects at their quota wait."""
+def claim(session: Session, worker: str, kind: str, uploads: Collection[str] = ()) -> Job | None:
+    """Take the next job of this kind: the highest priority first, then the oldest; projects at their quota wait.
+
+    `uploads`: those whose bytes the worker's machine holds; of intakes it takes no other.
+    """
     running = select(Job.project_id, func.count().label("count")).where(Job.state == "running", Job.kind == ASSESS)
     busy = running.group_by(Job.project_id).subquery()
     waiting = (
         select(Job)
         .join(Project, Project.id == Job.project_id)
         .outerjoin(busy, busy.c.project_id == Job.project_id)
-        .where(Job.state == "queued", Job.kind.in_(kinds), func.coalesce(busy.c.count, 0) < Project.running_quota)
+        .where(Job.state == "queued", Job.kind == kind, func.coalesce(busy.c.count, 0) < Project.running_quota)
         .order_by(Job.priority.desc(), Job.created)
         .limit(1)
         .with_for_update(skip_locked=True, of=Job)
     )
+    if kind == INTAKE:
+        waiting = waiting.where(Job.upload_id.in_(uploads))
     job = session.scalar(waiting)
     if job is None:
         return None
@@ -74,6 +82,11 @@ def claim(session: Session, worker: str, kinds: Sequence[str]) -> Job | None:
 
 def _mine(job: Job) -> Any:
     return (Job.id == job.id, Job.worker == job.worker, Job.attempt == job.attempt, Job.state == "running")
+
+
+def is_held(session: Session, job: Job) -> bool:
+    """Whether the job is still the caller's, which it then stays until the session's transaction ends."""
+    return session.scalar(select(Job.id).where(*_mine(job)).with_for_update()) is not None
 
 
 def report(session: Session, job: Job, stage: str, fraction: float, elapsed_s: float) -> bool | None:
@@ -97,11 +110,20 @@ def overall(stage: str, fraction: float, last: str = "report") -> float:
     return min(1.0, (before + fraction * _WEIGHTS[stage]) / whole) if stage != "import" else fraction
 
 
-def finish(session: Session, job: Job, state: str, reason: str = "") -> bool:
-    """End a job that is still the caller's; False where it is not, and nothing was changed."""
-    values = {"state": state, "reason": reason, "ended": time.time(), "remaining_s": None, "stop": False}
-    if state == "queued":
-        values = {"state": state, "stage": "", "seen": 0.0}
+def finish(session: Session, job: Job, state: str, reason: str = "", failure: str = "") -> bool:
+    """End a job that is still the caller's; False where it is not, and nothing was changed.
+
+    `failure`: the traceback of what no code foresaw, for administrators.
+    """
+    return _leave(
+        session,
+        job,
+        {"state": state, "reason": reason, "failure": failure, "ended": time.time(), "remaining_s": None, "stop": False},
+    )
+
+
+def _leave(session: Session, job: Job, values: Mapping[str, Any]) -> bool:
+    state, reason = values["state"], values.get("reason", "")
     changed = session.execute(update(Job).where(*_mine(job)).values(**values))
     if changed.rowcount != 1:  # type: ignore[attr-defined]
         return False
@@ -137,14 +159,15 @@ def requeue_lost(session: Session, lease_s: float, attempts: int) -> list[Job]:
     return lost
 
 
-def give_back(session: Session, job: Job, attempts: int) -> None:
-    """Let a job whose worker was lost wait again; after too many times it fails."""
+def give_back(session: Session, job: Job, attempts: int, planned: bool = False) -> None:
+    """Let a job whose worker was lost wait again; after too many times it fails. A planned stop is no loss."""
+    losses = job.losses + (not planned)
     if job.stop:
         finish(session, job, "canceled")
-    elif job.attempt >= attempts:
-        finish(session, job, "failed", LOST.format(attempts=job.attempt))
+    elif losses >= attempts:
+        finish(session, job, "failed", LOST.format(attempts=losses))
     else:
-        finish(session, job, "queued")
+        _leave(session, job, {"state": "queued", "stage": "", "seen": 0.0, "losses": losses})
 
 
 def counts(session: Session) -> dict[tuple[str, str], int]:

@@ -105,6 +105,14 @@ class CaseFile(Base):
     size: Mapped[int] = mapped_column(BigInteger)
 
 
+class UnusedObject(Base):
+    """An object that a case has given up; it leaves the store some time after, unless a case has taken it again."""
+
+    __tablename__ = "unused_objects"
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    since: Mapped[float] = mapped_column(Float)
+
+
 class Upload(Base):
     """Bytes on their way in: one stream that holds the files one after the other; their names stay with the sender."""
 
@@ -122,7 +130,10 @@ class Upload(Base):
 
 
 class Job(Base):
-    """Work on a case. `worker` and `attempt` fence it: who no longer holds both can write nothing."""
+    """Work on a case. `worker` and `attempt` fence it: who no longer holds both can write nothing.
+
+    `losses` counts the attempts whose worker was lost; `failure` is the traceback of a failure that no code foresaw.
+    """
 
     __tablename__ = "jobs"
     __table_args__ = (Index("jobs_waiting", "state", "kind", "priority", "created"),)
@@ -138,12 +149,14 @@ class Job(Base):
     upload_id: Mapped[str] = mapped_column(String(32), default="")
     worker: Mapped[str] = mapped_column(String(80), default="")
     attempt: Mapped[int] = mapped_column(Integer, default=0)
+    losses: Mapped[int] = mapped_column(Integer, default=0)
     seen: Mapped[float] = mapped_column(Float, default=0.0)
     stop: Mapped[bool] = mapped_column(Boolean, default=False)
     stage: Mapped[str] = mapped_column(String(16), default="")
     fraction: Mapped[float] = mapped_column(Float, default=0.0)
     remaining_s: Mapped[float | None] = mapped_column(Float, default=None)
     reason: Mapped[str] = mapped_column(Text, default="")
+    failure: Mapped[str] = mapped_column(Text, default="")
     created: Mapped[float] = mapped_column(Float, default=time.time)
     started: Mapped[float] = mapped_column(Float, default=0.0)
     ended: Mapped[float] = mapped_column(Float, default=0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,7 +81,8 @@ class Objects:
             stream.writelines(self.read(sha256))
 
     def remove(self, sha256: str) -> None:
-        obstore.delete(self.store, _name(sha256))
+        with contextlib.suppress(FileNotFoundError):
+            obstore.delete(self.store, _name(sha256))
 
     def answers(self) -> bool:
         try:

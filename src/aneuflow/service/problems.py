@@ -9,8 +9,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from aneuflow.errors import AneuflowError, InputError, MethodError
+from aneuflow.service.logs import place_of
 
 log = logging.getLogger("aneuflow.service")
 _TITLES = {
@@ -63,12 +65,11 @@ def answer_problems(app: FastAPI) -> None:
     def _http(_: Request, error: HTTPException) -> JSONResponse:
         return problem_response(error.status_code, f"{error.detail}; check the address and the method.")
 
+    @app.exception_handler(ClientDisconnect)
+    def _gone(_: Request, error: ClientDisconnect) -> JSONResponse:
+        return problem_response(400, "The connection ended within the request; ask where the upload stands, and go on.")
+
     @app.exception_handler(Exception)
     def _unforeseen(request: Request, error: Exception) -> JSONResponse:
-        frame = error.__traceback__
-        while frame is not None and frame.tb_next is not None:
-            frame = frame.tb_next
-        place = "" if frame is None else f"{frame.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.tb_lineno}"
-        # The message itself may quote what was sent.
-        log.error("unforeseen", extra={"facts": {"error": type(error).__name__, "place": place}})
+        log.error("unforeseen", extra={"facts": place_of(error)})
         return problem_response(500, f"The request failed in an unforeseen way ({type(error).__name__}); report it.")

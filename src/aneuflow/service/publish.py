@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,37 +14,44 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from aneuflow.case.files import read_json, write_json
-from aneuflow.case.folder import CaseFolder, file_hash
+from aneuflow.case.folder import MANIFEST, CaseFolder, Manifest, file_hash
+from aneuflow.service import jobs
 from aneuflow.service.child import CASE, IDENTITY, VIEWS
-from aneuflow.service.models import Case, CaseFile, Job, Project, Upload
+from aneuflow.service.models import Case, CaseFile, Job, UnusedObject
+from aneuflow.service.retention import give_up
 from aneuflow.service.system import System
 
-MANIFEST = "case.json"
+
+@dataclass(frozen=True)
+class Finding:
+    """What a run has made in its folder: the stages that are current there, and whether the run is done."""
+
+    folder: Path
+    current: Collection[str]
+    is_done: bool = True
 
 
-def publish(system: System, case_id: str, folder: Path) -> None:
-    """Keep all finished stages of the case in `folder` (and its views); what is kept already is not read again."""
-    case = CaseFolder(folder / CASE)
+def publish(system: System, case_id: str, found: Finding, holder: Job | None = None) -> None:
+    """Keep the files of the current stages (and the views); what is kept already is not read again.
+
+    Until a run is done nothing is taken away: a run that is canceled or fails in mid chain leaves the case as it was, not
+    with numbers of two models beside each other. `holder`: the job that must still be its worker's when this is written.
+    """
+    case = CaseFolder(found.folder / CASE)
     if not case.exists():
         return
-    manifest = case.manifest()
-    known = {
-        f"{record.folder}/{name}": (case.path / record.folder / name, sha256)
-        for record in manifest.stages.values()
-        for name, sha256 in record.outputs.items()
-    }
-    views = folder / VIEWS
-    if views.is_dir():
-        files = [file for file in views.iterdir() if file.is_file() and not file.name.startswith(".")]
-        known |= {f"{VIEWS}/{file.name}": (file, file_hash(file)) for file in files}
+    manifest = _current_manifest(case.manifest(), found.current)
+    known = _files(case, manifest, found.folder / VIEWS)
     with system.database.reading() as session:
         kept = {row.path: row.sha256 for row in session.scalars(select(CaseFile).where(CaseFile.case_id == case_id))}
-    fresh = {path: (file, sha256) for path, (file, sha256) in known.items() if kept.get(path) != sha256 and file.is_file()}
+    if not found.is_done and not kept.keys() <= known.keys():
+        return
+    fresh = {path: (file, sha256) for path, (file, sha256) in known.items() if kept.get(path) != sha256}
     for file, sha256 in fresh.values():
         system.objects.add(file, sha256)
     with system.database.writing() as session:
-        row = session.get(Case, case_id)
-        if row is None or row.deleted:
+        row = session.get(Case, case_id, with_for_update=True)
+        if row is None or row.deleted or (holder is not None and not jobs.is_held(session, holder)):
             return
         gone = [path for path in kept if path not in known]
         session.execute(delete(CaseFile).where(CaseFile.case_id == case_id, CaseFile.path.in_([*gone, *fresh])))
@@ -52,14 +59,47 @@ def publish(system: System, case_id: str, folder: Path) -> None:
             CaseFile(case_id=case_id, path=path, sha256=sha256, size=file.stat().st_size)
             for path, (file, sha256) in fresh.items()
         )
+        _take_and_give_up(system, session, fresh, {kept[path] for path in kept if path in fresh or path in gone})
         row.manifest, row.changed = asdict(manifest), time.time()
         row.settings = manifest.settings
-        _summarize(row, case)
+        _summarize(row, case, manifest)
 
 
-def _summarize(row: Case, case: CaseFolder) -> None:
+def _current_manifest(manifest: Manifest, current: Collection[str]) -> Manifest:
+    """The manifest without stages that are not current; of a failed one its reason alone stays."""
+    stages = {
+        name: record if name in current else replace(record, outputs={})
+        for name, record in manifest.stages.items()
+        if name in current or record.state == "failed"
+    }
+    return replace(manifest, stages=stages)
+
+
+def _files(case: CaseFolder, manifest: Manifest, views: Path) -> dict[str, tuple[Path, str]]:
+    known = {
+        f"{record.folder}/{name}": (case.path / record.folder / name, sha256)
+        for record in manifest.stages.values()
+        for name, sha256 in record.outputs.items()
+    }
+    if views.is_dir():
+        files = [file for file in views.iterdir() if file.is_file() and not file.name.startswith(".")]
+        known |= {f"{VIEWS}/{file.name}": (file, file_hash(file)) for file in files}
+    return known
+
+
+def _take_and_give_up(system: System, session: Session, fresh: Mapping[str, tuple[Path, str]], old: set[str]) -> None:
+    """Settle with whoever removes unused objects: what is taken is unused no more, and there even if it was just removed."""
+    taken = {sha256 for _, sha256 in fresh.values()}
+    session.execute(delete(UnusedObject).where(UnusedObject.sha256.in_(taken)))
+    for file, sha256 in fresh.values():
+        system.objects.add(file, sha256)
+    give_up(session, old - taken, time.time())
+
+
+def _summarize(row: Case, case: CaseFolder, manifest: Manifest) -> None:
     """The numbers the worklist shows; they are copies, the case's files are the source."""
-    done = {record.folder for record in case.manifest().stages.values() if record.state == "done"}
+    done = {record.folder for record in manifest.stages.values() if record.state == "done"}
+    row.diameter_mm, row.grade = None, ""
     if "morphology" in done:
         measures = read_json(case.path / "morphology" / "morphology.json")["quantities"]
         row.diameter_mm = next((entry["value"] for entry in measures if entry["id"] == "maximum_diameter"), None)
@@ -83,12 +123,15 @@ def restore(system: System, case_id: str, folder: Path) -> None:
         write_json(folder / CASE / MANIFEST, manifest)
 
 
-def seal_identity(system: System, case_id: str, folder: Path) -> None:
-    """Move what the reader of an upload found about the patient into the sealed table."""
+def seal_identity(system: System, folder: Path, holder: Job) -> None:
+    """Move what the reader of an upload found about the patient into the sealed table, if there is still a case it is of."""
     file = folder / IDENTITY
     identity = json.loads(file.read_text("utf-8"))
-    if any(identity.values()):
-        system.pseudonyms.keep(case_id, identity)
+    with system.database.writing() as session:
+        row = session.get(Case, holder.case_id, with_for_update=True)
+        is_wanted = row is not None and not row.deleted and jobs.is_held(session, holder)
+        if is_wanted and any(identity.values()):
+            system.pseudonyms.keep(holder.case_id, identity)
     file.unlink()
 
 
@@ -105,31 +148,3 @@ def read_content(system: System, session: Session, case_id: str, path: str) -> A
         return None
     content = b"".join(found[1])
     return json.loads(gzip.decompress(content) if path.endswith(".gz") else content)
-
-
-def purge_deleted(system: System, now: float) -> int:
-    """Remove for good what was deleted longer ago than its project keeps it; gives how many cases that were."""
-    with system.database.reading() as session:
-        due = [
-            case.id
-            for case, days in session.execute(
-                select(Case, Project.retention_days).join(Project).where(Case.deleted > 0)
-            )
-            if case.deleted + 86400 * days <= now
-        ]  # fmt: skip
-    for case_id in due:
-        _purge(system, case_id)
-    return len(due)
-
-
-def _purge(system: System, case_id: str) -> None:
-    system.pseudonyms.forget(case_id)
-    with system.database.writing() as session:
-        mine = set(session.scalars(select(CaseFile.sha256).where(CaseFile.case_id == case_id)))
-        session.execute(delete(CaseFile).where(CaseFile.case_id == case_id))
-        still = set(session.scalars(select(CaseFile.sha256).where(CaseFile.sha256.in_(mine))))
-        session.execute(delete(Job).where(Job.case_id == case_id))
-        session.execute(delete(Upload).where(Upload.case_id == case_id))
-        session.execute(delete(Case).where(Case.id == case_id))
-        for sha256 in mine - still:
-            system.objects.remove(sha256)

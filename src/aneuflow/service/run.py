@@ -15,6 +15,7 @@ import uvicorn
 from aneuflow.errors import ResourceError
 from aneuflow.service.app import create_app
 from aneuflow.service.logs import start_logging
+from aneuflow.service.secrecy import hide_memory
 from aneuflow.service.settings import ServiceSettings
 from aneuflow.service.system import first_start, open_system
 
@@ -23,6 +24,7 @@ log = logging.getLogger("aneuflow.service")
 
 def run_server(settings: ServiceSettings, tell: Callable[[str], None]) -> None:
     """Serve until interrupted; `tell` gets the address, and on the first start the administrator's password."""
+    hide_memory()
     system = open_system(settings)
     password = first_start(system)
     start_logging()
@@ -33,6 +35,7 @@ def run_server(settings: ServiceSettings, tell: Callable[[str], None]) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
     )

@@ -28,12 +28,18 @@ class ServiceSettings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen at; 0.0.0.0 for all of the machine's.")
     port: int = Field(8470, ge=0, le=65535, description="Port to listen at.")
+    forwarded_allow_ips: str = Field(
+        "127.0.0.1", description="Addresses of proxies that are believed whom they speak for, separated by commas; *: all."
+    )
     public_url: str = Field("", description="Address users type, where a proxy stands in front; https makes cookies secure.")
     tls_certificate: Path | None = Field(None, description="Certificate chain (PEM), where no proxy does TLS.")
     tls_key: Path | None = Field(None, description="Private key of the certificate (PEM).")
 
-    job_slots: int = Field(1, ge=0, le=256, description="Cases computed at the same time here; 0: this process only serves.")
+    job_slots: int = Field(
+        1, ge=0, le=256, description="Cases computed at the same time here; 0: another on the same `data` does."
+    )
     threads_per_job: int = Field(0, ge=0, le=256, description="Processor threads of one simulation; 0 takes all there are.")
+    job_memory_gib: float = Field(0.0, ge=0.0, le=100_000.0, description="Memory of one computation in GiB; 0: the machine's.")
     lease_s: float = Field(20.0, ge=2.0, le=600.0, description="A job whose worker was silent this long is given to another.")
     attempts: int = Field(3, ge=1, le=10, description="How often a job whose worker was lost is tried.")
 

@@ -6,18 +6,20 @@ import fcntl
 import os
 import shutil
 import time
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from aneuflow.boundary import is_bundled
 from aneuflow.errors import InputError
 from aneuflow.pipeline.settings import Tables, settings_from
 from aneuflow.service import jobs
-from aneuflow.service.access import OnCase, OnProject, OnUpload, Passed, SignedIn, projects_of
+from aneuflow.service.access import PERMISSIONS, OnCase, OnProject, OnUpload, Passed, SignedIn, projects_of
 from aneuflow.service.accounts import Caller
 from aneuflow.service.models import AuditEntry, Case, CaseFile, Job, Upload
 from aneuflow.service.problems import Problem
@@ -74,9 +76,6 @@ def begin_upload(request: Request, given: NewUpload, passed: Annotated[Passed, D
         raise Problem(
             413, f"The upload has {size / 2**30:.1f} GiB, over the limit of {system.settings.upload_gib:g}; send less."
         )
-    free = shutil.disk_usage(system.settings.incoming).free
-    if 2 * size + KEPT_FREE > free:
-        raise Problem(507, f"The server has {free / 2**30:.1f} GiB free, too little for this upload; free space there.")
     upload = Upload(
         project_id=passed.project.id,
         user_id=passed.caller.user_id,
@@ -87,17 +86,38 @@ def begin_upload(request: Request, given: NewUpload, passed: Annotated[Passed, D
         size=size,
     )
     with system.database.writing() as session:
+        _refuse_without_room(session, system.settings.incoming, size)
         session.add(upload)
     (system.settings.incoming / upload.id).touch(0o600)
     return {"id": upload.id, "offset": 0, "size": size}
 
 
+def _refuse_without_room(session: Session, incoming: Path, size: int) -> None:
+    """An upload needs its size twice, as a stream and unpacked; what others were promised and have not sent is not free."""
+    open_ones = session.execute(select(Upload.id, Upload.size).where(Upload.case_id == "")).all()
+    sent = {upload_id: _sent(incoming / upload_id) for upload_id, _ in open_ones}
+    promised = sum(2 * whole - (sent[upload_id] or 0) for upload_id, whole in open_ones if sent[upload_id] is not None)
+    free = shutil.disk_usage(incoming).free - promised
+    if 2 * size + KEPT_FREE > free:
+        raise Problem(507, f"The server has {max(free, 0) / 2**30:.1f} GiB free, too little for this upload; free space there.")
+
+
+def _sent(file: Path) -> int | None:
+    """How many bytes of an upload have come, None where it was removed."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
 @router.get("/api/uploads/{upload_id}")
 def see_upload(request: Request, passed: Annotated[Passed, Depends(OnUpload("change"))]) -> dict[str, Any]:
-    assert passed.upload is not None
-    file = system_of(request).settings.incoming / passed.upload.id
-    offset = file.stat().st_size if file.exists() else passed.upload.size
-    return {"id": passed.upload.id, "offset": offset, "size": passed.upload.size, "case_id": passed.upload.case_id}
+    upload = passed.upload
+    assert upload is not None
+    offset = upload.size if upload.case_id else _sent(system_of(request).settings.incoming / upload.id)
+    if offset is None:
+        raise Problem(404, OnUpload.said)
+    return {"id": upload.id, "offset": offset, "size": upload.size, "case_id": upload.case_id}
 
 
 @router.patch("/api/uploads/{upload_id}")
@@ -131,6 +151,8 @@ def drop_upload(request: Request, passed: Annotated[Passed, Depends(OnUpload("ch
     assert passed.upload is not None
     if passed.upload.case_id:
         raise Problem(409, "The upload is a case by now; delete that.")
+    with system_of(request).database.writing() as session:
+        session.execute(delete(Upload).where(Upload.id == passed.upload.id, Upload.case_id == ""))
     (system_of(request).settings.incoming / passed.upload.id).unlink(missing_ok=True)
 
 
@@ -143,10 +165,10 @@ def finish_upload(request: Request, passed: Annotated[Passed, Depends(OnUpload("
         upload = session.get_one(Upload, passed.upload.id)
         if upload.case_id:
             return {"id": upload.case_id}
-        file = system.settings.incoming / upload.id
-        size = file.stat().st_size if file.exists() else 0
+        size = _sent(system.settings.incoming / upload.id) or 0
         if size != upload.size:
             raise Problem(409, f"Of {upload.size} bytes {size} have come; send the rest first.")
+        jobs.check_quota(session, upload.project_id)
         case = Case(project_id=upload.project_id, label=upload.label, priority=upload.priority, created_by=passed.caller.name)
         session.add(case)
         session.flush()
@@ -250,6 +272,7 @@ def start_job(request: Request, given: Work, passed: Annotated[Passed, Depends(O
         case = session.get_one(Case, passed.case.id)
         if case.manifest is None:
             raise Problem(409, f"Case {case.label} was never read; upload it again.")
+        jobs.check_quota(session, case.project_id)
         return _job(jobs.submit(session, case, jobs.ASSESS, passed.caller.user_id, given.settings))
 
 
@@ -262,10 +285,11 @@ def cancel_job(request: Request, passed: Annotated[Passed, Depends(OnCase("chang
 
 @router.get("/api/cases/{case_id}/history")
 def see_history(request: Request, passed: Annotated[Passed, Depends(OnCase("read"))]) -> dict[str, Any]:
-    """The jobs on a case, and who read or changed it."""
+    """The jobs on a case; for who may see the trail, also who read or changed it."""
     assert passed.case is not None
     with system_of(request).database.reading() as session:
         done = session.scalars(select(Job).where(Job.case_id == passed.case.id).order_by(Job.created))
-        deeds = session.scalars(select(AuditEntry).where(AuditEntry.case_id == passed.case.id).order_by(AuditEntry.number))
+        chosen = select(AuditEntry).where(AuditEntry.case_id == passed.case.id).order_by(AuditEntry.number)
+        deeds = session.scalars(chosen) if "audit" in PERMISSIONS[passed.role] else ()
         trail = [{"time": deed.time, "user": deed.user, "action": deed.action, "status": deed.status} for deed in deeds]
         return {"jobs": [_job(job) for job in done], "trail": trail}

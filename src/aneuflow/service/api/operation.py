@@ -16,7 +16,7 @@ from aneuflow.service import audit
 from aneuflow.service.access import OnCase, OnProject, Open, Passed, SignedIn, SystemDoor
 from aneuflow.service.jobs import counts
 from aneuflow.service.metrics import exposition
-from aneuflow.service.models import AuditEntry, CaseFile, Worker
+from aneuflow.service.models import AuditEntry, CaseFile, Job, Worker
 from aneuflow.service.problems import Problem
 from aneuflow.service.system import system_of
 
@@ -64,6 +64,15 @@ def see_project_audit(
         chosen = select(AuditEntry).where(AuditEntry.project_id == passed.project.id, AuditEntry.number < before)
         found = session.scalars(chosen.order_by(AuditEntry.number.desc()).limit(200))
         return [{name: getattr(entry, name) for name in audit.FIELDS} for entry in found]
+
+
+@router.get("/api/failures", dependencies=[Depends(SystemDoor())])
+def list_failures(request: Request) -> list[dict[str, Any]]:
+    """The last 50 failures that no code foresaw, with their tracebacks."""
+    names = ("id", "case_id", "kind", "stage", "attempt", "ended", "failure")
+    with system_of(request).database.reading() as session:
+        found = session.scalars(select(Job).where(Job.failure != "").order_by(Job.ended.desc()).limit(50))
+        return [{name: getattr(job, name) for name in names} for job in found]
 
 
 @router.get("/api/audit/check", dependencies=[Depends(SystemDoor())])

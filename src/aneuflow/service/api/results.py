@@ -46,7 +46,10 @@ def see_measures(request: Request, passed: Read, language: Language = "en") -> l
 
 
 def _measures(request: Request, passed: Passed, language: Language) -> list[dict[str, Any]]:
-    found = [_content(request, passed, path) for path in MEASURES]
+    assert passed.case is not None
+    system = system_of(request)
+    with system.database.reading() as session:  # one, so that both are of the same run
+        found = [read_content(system, session, passed.case.id, path) for path in MEASURES]
     return [_measure(entry, language) for content in found if content for entry in content["quantities"]]
 
 

@@ -1,0 +1,134 @@
+"""Cases, jobs and runs without the real chain: a run writes what its test says and ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aneuflow.case.files import write_json
+from aneuflow.case.folder import CaseFolder, Manifest, StageRecord
+from aneuflow.service import jobs
+from aneuflow.service.child import CASE, IDENTITY
+from aneuflow.service.dispatch import Dispatcher
+from aneuflow.service.engine import Seen, Ticket
+from aneuflow.service.models import Case, Job, Project, Upload, User
+from aneuflow.service.system import System
+
+UPLOADED = b"raw bytes of Doe^Jane"
+
+
+def write_case(folder: Path, files: Mapping[str, str], settings: Mapping[str, Any] | None = None) -> CaseFolder:
+    """A case with one stage for each path "stage/file", holding a text."""
+    case = CaseFolder(folder / CASE)
+    stages = {}
+    for path, content in files.items():
+        name, _, _ = path.partition("/")
+        (case.path / path).parent.mkdir(parents=True, exist_ok=True)
+        (case.path / path).write_text(content)
+        stages[name] = StageRecord("done", "key", name, case.outputs(name), 1.0)
+    write_json(case.manifest_file, {"input": {}, "settings": {}})
+    case.save(Manifest({"kind": "mask", "sha256": "0"}, dict(settings or {}), stages))
+    return case
+
+
+def add_case(system: System, label: str = "Study 1", **project: Any) -> str:
+    """A case in a project of its own, with the user "editor" if there is none."""
+    with system.database.writing() as session:
+        session.merge(User(id="editor", name="editor", password_hash=""))
+        home = Project(name=f"Project of {label}", **project)
+        session.add(home)
+        session.flush()
+        case = Case(project_id=home.id, label=label, created_by="editor")
+        session.add(case)
+        session.flush()
+        return case.id
+
+
+def add_job(system: System, case_id: str, kind: str = jobs.ASSESS) -> str:
+    """A job on the case; an intake gets its upload's bytes."""
+    with system.database.writing() as session:
+        case = session.get_one(Case, case_id)
+        upload_id = ""
+        if kind == jobs.INTAKE:
+            files = [[len(UPLOADED), ".dcm"]]
+            upload = Upload(
+                project_id=case.project_id, user_id="editor", label="", files=files, size=len(UPLOADED), case_id=case_id
+            )
+            session.add(upload)
+            session.flush()
+            upload_id = upload.id
+            (system.settings.incoming / upload_id).write_bytes(UPLOADED)
+        return jobs.submit(session, case, kind, "editor", {}, upload_id=upload_id).id
+
+
+def job_of(system: System, job_id: str) -> Job:
+    with system.database.reading() as session:
+        return session.get_one(Job, job_id)
+
+
+def case_of(system: System, case_id: str) -> Case:
+    with system.database.reading() as session:
+        return session.get_one(Case, case_id)
+
+
+@dataclass
+class Made:
+    """What a run does when it starts, and what it then says; `end` None: it goes on until it is stopped."""
+
+    do: Callable[[Path], object] = lambda folder: None
+    current: tuple[str, ...] = ()
+    end: tuple[str, str] | None = ("done", "")
+    started: list[Ticket] = field(default_factory=list)
+    name = "made"
+
+    def start(self, ticket: Ticket) -> _MadeRun:
+        self.started.append(ticket)
+        self.do(Path(ticket.folder))
+        return _MadeRun(self)
+
+
+class _MadeRun:
+    def __init__(self, made: Made) -> None:
+        self._made, self._begun = made, time.monotonic()
+
+    def seen(self) -> Seen:
+        # First nothing, then all at once: a run says what is current as it goes on.
+        later = time.monotonic() - self._begun > 0.1
+        return Seen("simulate", 0.5, self._made.current if later else (), self._made.end if later else None)
+
+    def is_over(self) -> bool:
+        return self.seen().end is not None
+
+    def stop(self) -> None:
+        return None
+
+
+def identify(folder: Path) -> None:
+    """What an intake leaves of a DICOM upload."""
+    write_case(folder, {"import/image.txt": "image"})
+    (folder / IDENTITY).write_text('{"PatientName": "Doe^Jane"}')
+
+
+def work(system: System, made: Made, kind: str = jobs.ASSESS) -> Dispatcher:
+    """Let a dispatcher take the next job of this kind and wait until it has ended it."""
+    dispatcher = begin(system, made, kind)
+    for thread in dispatcher._minders[kind]:
+        thread.join(20)
+        assert not thread.is_alive()
+    return dispatcher
+
+
+def begin(system: System, made: Made, kind: str = jobs.ASSESS) -> Dispatcher:
+    dispatcher = Dispatcher(system, made)
+    dispatcher._take(kind)
+    return dispatcher
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
