@@ -68,10 +68,11 @@ def add_user(session: Session, name: str, password: str, is_administrator: bool 
 
 
 def set_password(session: Session, user: User, password: str, must_change: bool) -> None:
-    """A new password ends every session of the user."""
+    """A new password ends every session and every token of the user: whoever had the old one may have made them."""
     check_password(password, user.name)
     user.password_hash, user.must_change, user.failures, user.locked_until = _HASHER.hash(password), must_change, 0, 0.0
     session.execute(delete(SignIn).where(SignIn.user_id == user.id))
+    session.execute(delete(Token).where(Token.user_id == user.id))
 
 
 def sign_in(session: Session, name: str, password: str, settings: ServiceSettings) -> tuple[User, str, str] | None:

@@ -17,10 +17,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from aneuflow.case.folder import FAILURE_LOG, CaseFolder
 from aneuflow.errors import AneuflowError, UnforeseenError, unforeseen
 
 CASE, VIEWS, SOURCE, IDENTITY = "case", "views", "source", "identity.json"
+FAILURE_LOG = "failure.log"
 _SECONDS_BETWEEN_NEWS = 0.3
 _COPY_BYTES = 2**20
 _LONGEST_FAILURE = 50_000
@@ -67,7 +67,10 @@ def failure_of(folder: Path) -> str:
 
 
 def shut_in(memory_bytes: int) -> None:
-    """Give up the network where the system lets a user do so; limit memory and core dumps."""
+    """Give up the network where the system lets a user do so; limit memory and core dumps.
+
+    Only a process of one thread may: nothing that starts others, such as numpy, is imported before.
+    """
     with contextlib.suppress(OSError):
         os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNET)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
@@ -93,6 +96,7 @@ class _News:
 
     def tell_current(self, case_path: Path) -> None:
         """Which stages are whole and follow from each other now, as far as the case can be read."""
+        from aneuflow.case.folder import CaseFolder
         from aneuflow.pipeline.run import current_stages
 
         with contextlib.suppress(Exception):  # it is no case yet, or none any more

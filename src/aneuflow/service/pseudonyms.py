@@ -6,9 +6,10 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
-from sqlalchemy import Column, Float, LargeBinary, MetaData, String, Table, delete, insert, select
+from sqlalchemy import Column, Float, LargeBinary, MetaData, String, Table, delete, func, insert, select
 
 from aneuflow.errors import ResourceError
 from aneuflow.service.database import Database
@@ -30,7 +31,9 @@ class Pseudonyms:
     def __init__(self, settings: ServiceSettings) -> None:
         self._database = Database(settings.pseudonyms)
         _METADATA.create_all(self._database.engine)
-        self._seal = Fernet(_key(settings))
+        with self._database.reading() as session:
+            sealed = session.scalar(select(func.count()).select_from(_TABLE)) or 0
+        self._seal = Fernet(_key(settings.seal_key, sealed))
 
     def keep(self, case_id: str, identity: Mapping[str, str]) -> None:
         sealed = self._seal.encrypt(json.dumps(dict(identity)).encode())
@@ -55,8 +58,12 @@ class Pseudonyms:
             session.execute(delete(_TABLE).where(_TABLE.c.case_id == case_id))
 
 
-def _key(settings: ServiceSettings) -> bytes:
-    file = settings.seal_key
+def _key(file: Path, sealed: int) -> bytes:
+    """The key, made where there is none yet. Raises ResourceError where it is missing and so many rows need it."""
+    if sealed and not file.exists():
+        raise ResourceError(
+            f"Key file {file} is missing, and {sealed} identities are sealed with it; restore it from a backup."
+        )
     try:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
             stream.write(Fernet.generate_key())

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 
 from aneuflow.service import accounts
 from aneuflow.service.access import COOKIE, OnProject, Open, Passed, SignedIn, SystemDoor, projects_of
@@ -72,6 +73,9 @@ def sign_in(request: Request, response: Response, given: Credentials) -> dict[st
     with system.database.writing() as session:
         passed = accounts.sign_in(session, given.name, given.password, system.settings)
         request.state.user = given.name if passed else "unknown"
+        if not passed and session.scalar(select(User.id).where(User.name == given.name)) is not None:
+            # What is no account's name may be a password typed into the wrong field.
+            request.state.detail = given.name
     if passed is None:
         raise accounts.refused()
     user, secret, csrf = passed
@@ -95,7 +99,7 @@ def sign_out(request: Request, response: Response) -> None:
 def change_password(
     request: Request, given: NewPassword, caller: Annotated[Caller, Depends(SignedIn(even_first=True))]
 ) -> None:
-    """Ends every session of the user; sign in again."""
+    """Ends every session and token of the user; sign in again."""
     with system_of(request).database.writing() as session:
         user = session.get_one(User, caller.user_id)
         if not accounts.is_password_of(user, given.old):
@@ -176,8 +180,7 @@ def _project(project: Project) -> dict[str, Any]:
 def add_project(request: Request, given: ProjectChange, caller: Annotated[Caller, Depends(SystemDoor())]) -> dict[str, Any]:
     """Whoever makes a project is its first administrator."""
     with system_of(request).database.writing() as session:
-        if session.scalar(select(Project.id).where(Project.name == given.name)) is not None:
-            raise Problem(409, f"A project {given.name} exists already; choose another name.")
+        _refuse_taken_name(session, given.name)
         project = Project(**given.model_dump(), created=time.time())
         session.add(project)
         session.flush()
@@ -185,11 +188,17 @@ def add_project(request: Request, given: ProjectChange, caller: Annotated[Caller
         return _project(project)
 
 
+def _refuse_taken_name(session: Session, name: str, project_id: str = "") -> None:
+    if session.scalar(select(Project.id).where(Project.name == name, Project.id != project_id)) is not None:
+        raise Problem(409, f"A project {name} exists already; choose another name.")
+
+
 @router.put("/api/projects/{project_id}")
 def change_project(
     request: Request, given: ProjectChange, passed: Annotated[Passed, Depends(OnProject("manage"))]
 ) -> dict[str, Any]:
     with system_of(request).database.writing() as session:
+        _refuse_taken_name(session, given.name, passed.project.id)
         project = session.get_one(Project, passed.project.id)
         for name, value in given.model_dump().items():
             setattr(project, name, value)
