@@ -133,7 +133,7 @@ class Dispatcher:
             state, reason = self._watch(job, run, heartbeat)
         finally:
             run.stop()
-        if state in ("done", "failed"):
+        if state == "done" or (state == "failed" and job.kind == jobs.ASSESS):
             publish(self.system, job.case_id, Finding(folder, run.seen().current, state == "done"), job)
             if job.kind == jobs.INTAKE and state == "done":
                 seal_identity(self.system, folder, job)
@@ -165,7 +165,7 @@ class Dispatcher:
                 return "stopped", ""
             if job.kind == jobs.INTAKE and time.monotonic() - start > settings.intake_s:
                 return "failed", f"Reading the upload took over {settings.intake_s:.0f} s; give a smaller one."
-            if seen.current != current:
+            if job.kind == jobs.ASSESS and seen.current != current:
                 current = seen.current
                 publish(self.system, job.case_id, Finding(folder, current, is_done=False), job)
             time.sleep(_POLL_S)

@@ -34,6 +34,7 @@ def check_quota(session: Session, project_id: str) -> None:
 
 def submit(session: Session, case: Case, kind: str, user_id: str, settings: Mapping[str, Any], **more: Any) -> Job:
     """Queue work on a case. Raises Problem where the case has work already; the quota is for who asks to check."""
+    session.refresh(case, with_for_update=True)
     if session.scalar(select(Job.id).where(Job.case_id == case.id, Job.state.in_(ACTIVE))) is not None:
         raise Problem(409, f"Case {case.label} is being computed already; cancel that first or wait.")
     job = Job(

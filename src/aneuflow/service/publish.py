@@ -50,8 +50,9 @@ def publish(system: System, case_id: str, found: Finding, holder: Job | None = N
     for file, sha256 in fresh.values():
         system.objects.add(file, sha256)
     with system.database.writing() as session:
+        is_held = holder is None or jobs.is_held(session, holder)
         row = session.get(Case, case_id, with_for_update=True)
-        if row is None or row.deleted or (holder is not None and not jobs.is_held(session, holder)):
+        if not is_held or row is None or row.deleted:
             return
         gone = [path for path in kept if path not in known]
         session.execute(delete(CaseFile).where(CaseFile.case_id == case_id, CaseFile.path.in_([*gone, *fresh])))
@@ -128,9 +129,9 @@ def seal_identity(system: System, folder: Path, holder: Job) -> None:
     file = folder / IDENTITY
     identity = json.loads(file.read_text("utf-8"))
     with system.database.writing() as session:
+        is_held = jobs.is_held(session, holder)
         row = session.get(Case, holder.case_id, with_for_update=True)
-        is_wanted = row is not None and not row.deleted and jobs.is_held(session, holder)
-        if is_wanted and any(identity.values()):
+        if is_held and row is not None and not row.deleted and any(identity.values()):
             system.pseudonyms.keep(holder.case_id, identity)
     file.unlink()
 
