@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from aneuflow.case.files import write_json
 from aneuflow.case.folder import CaseFolder, Manifest, StageRecord
@@ -17,6 +20,7 @@ from aneuflow.service.engine import Seen, Ticket
 from aneuflow.service.models import Case, Job, Project, Upload, User
 from aneuflow.service.system import System
 
+ON_BOTH = pytest.mark.parametrize("backend", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True)
 UPLOADED = b"raw bytes of Doe^Jane"
 
 
@@ -81,22 +85,23 @@ class Made:
     do: Callable[[Path], object] = lambda folder: None
     current: tuple[str, ...] = ()
     end: tuple[str, str] | None = ("done", "")
-    started: list[Ticket] = field(default_factory=list)
+    told_all: bool = False
     name = "made"
 
     def start(self, ticket: Ticket) -> _MadeRun:
-        self.started.append(ticket)
         self.do(Path(ticket.folder))
         return _MadeRun(self)
 
 
 class _MadeRun:
     def __init__(self, made: Made) -> None:
-        self._made, self._begun = made, time.monotonic()
+        self._made, self._begun, self._told = made, time.monotonic(), False
 
     def seen(self) -> Seen:
         # First nothing, then all at once: a run says what is current as it goes on.
         later = time.monotonic() - self._begun > 0.1
+        # Only when it is asked again has what was told been dealt with.
+        self._made.told_all, self._told = self._told, later
         return Seen("simulate", 0.5, self._made.current if later else (), self._made.end if later else None)
 
     def is_over(self) -> bool:
@@ -112,19 +117,21 @@ def identify(folder: Path) -> None:
     (folder / IDENTITY).write_text('{"PatientName": "Doe^Jane"}')
 
 
-def work(system: System, made: Made, kind: str = jobs.ASSESS) -> Dispatcher:
+def work(system: System, made: Made, kind: str = jobs.ASSESS) -> None:
     """Let a dispatcher take the next job of this kind and wait until it has ended it."""
-    dispatcher = begin(system, made, kind)
+    with taking(system, made, kind):
+        pass
+
+
+@contextmanager
+def taking(system: System, made: Made, kind: str = jobs.ASSESS) -> Iterator[Dispatcher]:
+    """A dispatcher that has taken the next job of this kind; afterwards the job has ended or was given back."""
+    dispatcher = Dispatcher(system, made)
+    dispatcher._take(kind)
+    yield dispatcher
     for thread in dispatcher._minders[kind]:
         thread.join(20)
         assert not thread.is_alive()
-    return dispatcher
-
-
-def begin(system: System, made: Made, kind: str = jobs.ASSESS) -> Dispatcher:
-    dispatcher = Dispatcher(system, made)
-    dispatcher._take(kind)
-    return dispatcher
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 10.0) -> None:

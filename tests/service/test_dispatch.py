@@ -13,17 +13,20 @@ from aneuflow.service.models import Case, Job
 from aneuflow.service.retention import tidy
 from aneuflow.service.system import System
 from tests.service.made_cases import (
+    ON_BOTH,
     Made,
     add_case,
     add_job,
-    begin,
     case_of,
     identify,
     job_of,
+    taking,
     wait_until,
     work,
     write_case,
 )
+
+pytestmark = ON_BOTH
 
 
 def _jobs(system: System, case_id: str) -> list[Job]:
@@ -91,10 +94,10 @@ def test_a_job_is_alive_while_its_files_are_copied(system: System, place: str, m
 def test_a_planned_stop_is_no_lost_attempt(system: System) -> None:
     job_id = add_job(system, add_case(system))
     for number in range(1, 5):
-        dispatcher = begin(system, Made(end=None))
-        wait_until(lambda: job_of(system, job_id).state == "running")
-        dispatcher.ending.set()
-        wait_until(lambda: job_of(system, job_id).state == "queued")
+        with taking(system, Made(end=None)) as dispatcher:
+            assert job_of(system, job_id).state == "running"
+            dispatcher.ending.set()
+        assert job_of(system, job_id).state == "queued"
         assert (job_of(system, job_id).attempt, job_of(system, job_id).losses) == (number, 0)
 
 

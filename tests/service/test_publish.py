@@ -13,17 +13,19 @@ from aneuflow.service.publish import Finding, publish, read_file, seal_identity
 from aneuflow.service.retention import GRACE_S, purge_deleted, remove_unused
 from aneuflow.service.system import System
 from tests.service.made_cases import (
+    ON_BOTH,
     Made,
     add_case,
     add_job,
-    begin,
     case_of,
     identify,
+    taking,
     wait_until,
     work,
     write_case,
 )
 
+pytestmark = ON_BOTH
 BEFORE = {"model/model.txt": "model, 20 steps", "flow/flow.txt": "flow of it"}
 ALL = ("model", "flow")
 
@@ -50,12 +52,12 @@ def _remodel(folder: Path) -> None:
 def test_a_run_canceled_in_mid_chain_leaves_the_case_as_it_was(system: System, tmp_path: Path) -> None:
     case_id = _assessed(system, tmp_path)
     add_job(system, case_id)
-    begin(system, Made(_remodel, ("model",), end=None))
-    wait_until(lambda: case_of(system, case_id).state == "running")
-    wait_until(lambda: len(list(system.settings.work.iterdir())) == 1)
-    with system.database.writing() as session:
-        jobs.cancel(session, session.get_one(Case, case_id))
-    wait_until(lambda: case_of(system, case_id).state == "canceled")
+    made = Made(_remodel, ("model",), end=None)
+    with taking(system, made):
+        wait_until(lambda: made.told_all)
+        with system.database.writing() as session:
+            jobs.cancel(session, session.get_one(Case, case_id))
+    assert case_of(system, case_id).state == "canceled"
     assert _kept(system, case_id) == BEFORE
     assert case_of(system, case_id).settings == {"boundary": {"flow_ml_s": 3.0}}
 
@@ -82,9 +84,9 @@ def test_a_run_that_is_done_takes_the_place_of_all_before(system: System, tmp_pa
 def test_a_first_run_shows_what_it_has_as_it_goes_on(system: System) -> None:
     case_id = add_case(system)
     add_job(system, case_id)
-    dispatcher = begin(system, Made(lambda folder: write_case(folder, BEFORE), ("model",), end=None))
-    wait_until(lambda: _kept(system, case_id) == {"model/model.txt": BEFORE["model/model.txt"]})
-    dispatcher.ending.set()
+    with taking(system, Made(lambda folder: write_case(folder, BEFORE), ("model",), end=None)) as dispatcher:
+        wait_until(lambda: _kept(system, case_id) == {"model/model.txt": BEFORE["model/model.txt"]})
+        dispatcher.ending.set()
 
 
 def test_a_worker_that_lost_its_job_keeps_nothing(system: System, tmp_path: Path) -> None:

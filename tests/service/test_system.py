@@ -170,9 +170,11 @@ def _what_is_shown(person: Person, case: str) -> list[object]:
 def _wait_for_stage(person: Person, case: str, stage: str) -> None:
     end = time.monotonic() + 120
     while time.monotonic() < end:
-        job = person("GET", f"/api/cases/{case}")["job"]
+        found = person("GET", f"/api/cases/{case}")
+        job = found["job"]
         if job and job["stage"] == stage and job["kind"] == "assess":
             return
+        assert found["state"] not in ("failed", "done"), found["reason"]
         time.sleep(0.1)
     raise AssertionError(f"stage {stage} never came")
 
