@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "device_source.hpp"
 #include "lattice.hpp"
 
 namespace nb = nanobind;
@@ -21,6 +22,40 @@ nb::ndarray<nb::numpy, T> give(std::vector<T>&& values, std::vector<std::size_t>
     auto* kept = new std::vector<T>(std::move(values));
     nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
     return nb::ndarray<nb::numpy, T>(kept->data(), shape.size(), shape.data(), owner);
+}
+
+template <class T>
+nb::ndarray<nb::numpy, T> copy(const std::vector<T>& values) {
+    return give(std::vector<T>(values), {values.size()});
+}
+
+// Everything a step reads and does not change, for a GPU to copy.
+nb::dict setup(const Lattice& self) {
+    nb::dict all;
+    const std::size_t links = self.walls.cell.size(), stride = self.stride();
+    std::vector<float> share;
+    for (const std::vector<float>& row : self.walls.share) share.insert(share.end(), row.begin(), row.end());
+    all["slots"] = give(std::vector<std::int32_t>(self.slots), {kDirections - 1, stride});
+    all["wall_cells"] = nb::make_tuple(copy(self.walls.cell), copy(self.walls.cell_1), copy(self.walls.cell_2));
+    all["wall_shares"] = give(std::move(share), {kWallShares, links});
+    all["wall_blocks"] = nb::make_tuple(copy(self.walls.direction), copy(self.walls.lanes));
+    all["wall_weight"] = self.walls.total_weight;
+    all["block"] = kBlock;
+    all["relaxation"] = nb::make_tuple(self.relaxation.keep, self.relaxation.keep_third, copy(self.relaxation_table),
+                                       self.relaxation.first_bits, self.relaxation.shift);
+    nb::list inlets, outlets;
+    for (const Inlet& inlet : self.inlets) {
+        const std::size_t rows = inlet.rows;
+        inlets.append(nb::make_tuple(copy(inlet.back),
+                                     nb::make_tuple(inlet.normal[0], inlet.normal[1], inlet.normal[2]),
+                                     give(std::vector<float>(inlet.gain), {rows, inlet.back.size()})));
+    }
+    for (const Outlet& outlet : self.outlets)
+        outlets.append(nb::make_tuple(copy(outlet.cell), copy(outlet.direction),
+                                      nb::make_tuple(outlet.normal[0], outlet.normal[1], outlet.normal[2])));
+    all["inlets"] = inlets;
+    all["outlets"] = outlets;
+    return all;
 }
 
 void require(bool holds, const char* message) {
@@ -47,6 +82,7 @@ nb::tuple cross(Array<double> points, Array<std::int32_t> triangles, std::vector
 
 NB_MODULE(_core, m) {
     m.doc() = "Sparse lattice-Boltzmann kernel.";
+    m.attr("device_source") = kDeviceSource;
     m.def("cross_surface", &cross, "points"_a, "triangles"_a, "shape"_a, "threads"_a);
     nb::class_<Lattice>(m, "Lattice")
         .def(
@@ -58,6 +94,15 @@ NB_MODULE(_core, m) {
             },
             "neighbors"_a)
         .def_prop_ro("cells", &Lattice::cells)
+        .def_prop_ro("stride", &Lattice::stride)
+        .def("setup", &setup)
+        .def(
+            "control",
+            [](Lattice& self, double inflow, const std::vector<double>& outflow) {
+                require(outflow.size() == self.outlets.size(), "one flow for each outlet");
+                self.control(inflow, outflow);
+            },
+            "inflow"_a, "outflow"_a)
         .def(
             "set_walls",
             [](Lattice& self, Array<std::int32_t> cell, Array<std::int32_t> direction, Array<float> coefficients) {

@@ -155,6 +155,10 @@ inline void collide(Moments<V>& m, K keep, float keep_third, V (&f)[kDirections]
     }
 }
 
+// Of anti-bounce-back at outlets. Held whole, it lets single cells run away where a jet leaves a vessel; this part of
+// it does not.
+constexpr float kEven = 0.8f;
+
 // Deviation of the equilibrium population i from its rest value.
 inline float equilibrium(int i, float density, float jx, float jy, float jz) {
     const float cj = kVelocity[i][0] * jx + kVelocity[i][1] * jy + kVelocity[i][2] * jz;

@@ -24,10 +24,10 @@ Lattice::Lattice(int cells, const std::int32_t* neighbors) : step_(best_step()) 
     const int blocks = (cells + kBlock - 1) / kBlock;
     const std::size_t stride = static_cast<std::size_t>(blocks) * kBlock;
     populations.assign(kDirections * stride, 0.0f);
-    slot_.resize((kDirections - 1) * stride);
+    slots.resize((kDirections - 1) * stride);
     dense_.assign(blocks, 0u);
     for (int i = 1; i < kDirections; ++i) {
-        std::int32_t* slot = slot_.data() + (i - 1) * stride;
+        std::int32_t* slot = slots.data() + (i - 1) * stride;
         for (std::size_t x = 0; x < stride; ++x) {
             const int y =
                 x < static_cast<std::size_t>(cells) ? neighbors[static_cast<std::size_t>(i - 1) * cells + x] : -1;
@@ -39,18 +39,18 @@ Lattice::Lattice(int cells, const std::int32_t* neighbors) : step_(best_step()) 
             if (consecutive) dense_[block] |= 1u << (i - 1);
         }
     }
-    cells_ = {cells, static_cast<int>(stride), populations.data(), slot_.data(), dense_.data(), nullptr};
+    cells_ = {cells, static_cast<int>(stride), populations.data(), slots.data(), dense_.data(), nullptr};
     momentum_.assign(3 * stride, 0.0f);
 }
 
 int Lattice::neighbor(int direction, int cell) const {
     const std::size_t stride = cells_.stride;
-    const std::size_t slot = slot_[(direction - 1) * stride + cell];
+    const std::size_t slot = slots[(direction - 1) * stride + cell];
     return slot / stride == static_cast<std::size_t>(direction) ? static_cast<int>(slot % stride) : -1;
 }
 
 void Lattice::set_walls(int count, const std::int32_t* cell, const std::int32_t* direction, const float* coefficients) {
-    walls_ = {};
+    walls = {};
     std::vector<std::int32_t> links[kDirections];
     for (int k = 0; k < count; ++k) links[direction[k]].push_back(k);
     for (int i = 1; i < kDirections; ++i) {
@@ -58,20 +58,20 @@ void Lattice::set_walls(int count, const std::int32_t* cell, const std::int32_t*
         for (const int k : links[i]) {
             const int x = cell[k], behind = neighbor(opposite(i), x);
             const int far = behind < 0 ? -1 : neighbor(opposite(i), behind);
-            walls_.cell.push_back(x);
-            walls_.cell_1.push_back(behind < 0 ? x : behind);
-            walls_.cell_2.push_back(far < 0 ? x : far);
+            walls.cell.push_back(x);
+            walls.cell_1.push_back(behind < 0 ? x : behind);
+            walls.cell_2.push_back(far < 0 ? x : far);
             for (int n = 0; n < kWallShares; ++n)
-                walls_.share[n].push_back(coefficients[static_cast<std::size_t>(kWallShares) * k + n]);
+                walls.share[n].push_back(coefficients[static_cast<std::size_t>(kWallShares) * k + n]);
         }
-        const std::size_t blocks = (walls_.cell.size() + kBlock - 1) / kBlock;
-        walls_.direction.resize(blocks, i);
-        walls_.lanes.resize(blocks, kBlock);
-        if (walls_.cell.size() % kBlock) walls_.lanes.back() = static_cast<int>(walls_.cell.size() % kBlock);
-        for (std::vector<std::int32_t>* cells : {&walls_.cell, &walls_.cell_1, &walls_.cell_2})
+        const std::size_t blocks = (walls.cell.size() + kBlock - 1) / kBlock;
+        walls.direction.resize(blocks, i);
+        walls.lanes.resize(blocks, kBlock);
+        if (walls.cell.size() % kBlock) walls.lanes.back() = static_cast<int>(walls.cell.size() % kBlock);
+        for (std::vector<std::int32_t>* cells : {&walls.cell, &walls.cell_1, &walls.cell_2})
             cells->resize(blocks * kBlock);
-        for (std::vector<float>& share : walls_.share) share.resize(blocks * kBlock);
-        walls_.total_weight += weight(i) * static_cast<double>(links[i].size());
+        for (std::vector<float>& share : walls.share) share.resize(blocks * kBlock);
+        walls.total_weight += weight(i) * static_cast<double>(links[i].size());
     }
 }
 
@@ -87,7 +87,7 @@ void Lattice::add_inlet(int links, const std::int32_t* cell, const std::int32_t*
     }
     for (const float part : inlet.normal) length += part * part;
     for (float& part : inlet.normal) part /= std::sqrt(length);
-    inlets_.push_back(inlet);
+    inlets.push_back(inlet);
     inlet_flow.push_back(0.0);
     inlet_sum_.push_back(0.0);
 }
@@ -158,9 +158,6 @@ void Lattice::let_out(const Inlet& inlet, double flow) {
 // equilibrium alone would leave a pressure of some percent of rho u^2 behind a cap oblique to the lattice, a tenth
 // behind a vessel's. Backflow control: where blood comes in, it is the equilibrium without the normal part of the
 // velocity, which leaves fluid to be drawn in from rest.
-// Held whole, it lets single cells run away where a jet leaves a vessel; this part of it does not.
-constexpr float kEven = 0.8f;
-
 double Lattice::pass_outlet(const Outlet& outlet) {
     const float density = outlet.density + outlet.offset;
     double flow = 0.0;
@@ -207,16 +204,22 @@ void Lattice::follow_loads() {
 
 void Lattice::pass_openings(double amplitude, double phase) {
     inflow_now_ = 0.0;
-    for (std::size_t k = 0; k < inlets_.size(); ++k) {
-        const double flow = pass_inlet(inlets_[k], amplitude, phase);
+    for (std::size_t k = 0; k < inlets.size(); ++k) {
+        const double flow = pass_inlet(inlets[k], amplitude, phase);
         inlet_sum_[k] += flow;
         inflow_now_ += flow;
     }
+    std::vector<double> outflow;
     for (std::size_t k = 0; k < outlets.size(); ++k) {
-        Outlet& outlet = outlets[k];
-        outlet.flow = pass_outlet(outlet);
-        outlet_sum_[k] += outlet.flow;
+        outflow.push_back(pass_outlet(outlets[k]));
+        outlet_sum_[k] += outflow.back();
     }
+    control(inflow_now_, outflow);
+}
+
+void Lattice::control(double inflow, const std::vector<double>& outflow) {
+    inflow_now_ = inflow;
+    for (std::size_t k = 0; k < outlets.size(); ++k) outlets[k].flow = outflow[k];
     follow_shares();
     if (!loads.empty()) follow_loads();
 }
@@ -242,7 +245,7 @@ void Lattice::run(int pairs, const double amplitude[2], const double phase[2], i
     cells_.f = populations.data();
     cells_.momentum = momentum_.data();
     relaxation.table = relaxation_table.empty() ? nullptr : relaxation_table.data();
-    const int blocks = cells_.stride / kBlock, wall_blocks = static_cast<int>(walls_.direction.size());
+    const int blocks = cells_.stride / kBlock, wall_blocks = static_cast<int>(walls.direction.size());
     const int steps = 2 * pairs;
     std::vector<double> gained[2] = {std::vector<double>(threads, 0.0), std::vector<double>(threads, 0.0)};
     gained[1][0] = leak;
@@ -254,19 +257,18 @@ void Lattice::run(int pairs, const double amplitude[2], const double phase[2], i
             const bool swapped = step % 2 == 0;
             (swapped ? step_.even : step_.odd)(cells_, relaxation, part(blocks, rank), part(blocks, rank + 1));
             const std::vector<double>& last = gained[1 - step % 2];
-            const double rate =
-                wall_blocks ? std::accumulate(last.begin(), last.end(), 0.0) / walls_.total_weight : 0.0;
+            const double rate = wall_blocks ? std::accumulate(last.begin(), last.end(), 0.0) / walls.total_weight : 0.0;
 #pragma omp barrier
             if (rank == 0)
                 pass_openings(amplitude[0] + (amplitude[1] - amplitude[0]) * (step + 1) / steps,
                               phase[0] + phase[1] * (step + 1));
-            gained[step % 2][rank] = step_.walls(cells_, walls_, swapped, static_cast<float>(rate),
+            gained[step % 2][rank] = step_.walls(cells_, walls, swapped, static_cast<float>(rate),
                                                  part(wall_blocks, rank), part(wall_blocks, rank + 1));
 #pragma omp barrier
         }
     }
     if (steps) leak = std::accumulate(gained[1].begin(), gained[1].end(), 0.0);
-    for (std::size_t k = 0; k < inlets_.size(); ++k) inlet_flow[k] = inlet_sum_[k] / steps;
+    for (std::size_t k = 0; k < inlets.size(); ++k) inlet_flow[k] = inlet_sum_[k] / steps;
     for (std::size_t k = 0; k < outlets.size(); ++k) outlet_flow[k] = outlet_sum_[k] / steps;
 }
 

@@ -106,6 +106,9 @@ class Lattice {
     // to `amplitude[1]` and the phase from `phase[0]` by `phase[1]` a step, in periods.
     void run(int pairs, const double amplitude[2], const double phase[2], int threads);
 
+    // Sets the outlets' pressures for the next step from the flows of this one; `run` does it by itself.
+    void control(double inflow, const std::vector<double>& outflow);
+
     void fields(float* out, int threads) const;  // (10, cells)
     float peak_speed(int threads) const;         // NaN where a population is not finite
 
@@ -116,8 +119,11 @@ class Lattice {
     std::vector<float> relaxation_table;
     std::vector<double> inlet_flow;   // mass into the lattice in each step, mean of the last run
     std::vector<double> outlet_flow;  // mass out of it
+    std::vector<Inlet> inlets;
     std::vector<Outlet> outlets;
     std::vector<Load> loads;
+    std::vector<std::int32_t> slots;  // (26, stride)
+    WallLinks walls;
     // What the pressure of all loads has in common, as density. A rigid lumen of incompressible blood does not feel it,
     // a lattice would store mass by it: it never enters the lattice.
     double reference = 0.0;
@@ -136,11 +142,8 @@ class Lattice {
 
     Cells cells_;
     Step step_;
-    std::vector<std::int32_t> slot_;
     std::vector<std::uint32_t> dense_;
     std::vector<float> momentum_;
-    WallLinks walls_;
-    std::vector<Inlet> inlets_;
     double inflow_now_ = 0.0;
     std::vector<double> inlet_sum_, outlet_sum_;
 };

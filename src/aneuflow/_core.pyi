@@ -1,12 +1,15 @@
 """The C++ core; sources in core/."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from aneuflow.types import Float32Array, FloatArray, IntArray
 
 def cross_surface(
     points: FloatArray, triangles: IntArray, shape: Sequence[int], threads: int
 ) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray, Float32Array]: ...
+
+device_source: str  # of the GPU's kernels
 
 class Lattice:
     controls: Sequence[float]
@@ -15,6 +18,10 @@ class Lattice:
     def __init__(self, neighbors: IntArray) -> None: ...
     @property
     def cells(self) -> int: ...
+    @property
+    def stride(self) -> int: ...
+    def setup(self) -> dict[str, Any]: ...
+    def control(self, inflow: float, outflow: Sequence[float]) -> None: ...
     def set_walls(self, cell: IntArray, direction: IntArray, coefficients: Float32Array) -> None: ...
     def add_inlet(self, cell: IntArray, direction: IntArray, gain: Float32Array) -> None: ...
     def add_outlet(

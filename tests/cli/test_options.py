@@ -32,6 +32,7 @@ GIVEN: dict[str, tuple[list[str], Any]] = {
     "steady": (["--steady"], True),
     "resolution": (["--resolution", "0.3"], 0.3),
     "cycles": (["--cycles", "5"], 5),
+    "device": (["--device", "gpu"], "gpu"),
     "threads": (["--threads", "1"], 1),
     "language": (["--language", "zh"], "zh"),
 }

@@ -124,6 +124,7 @@ OPTIONS: Mapping[str, Option] = {
     "steady": Option("simulate", "steady", bool, "Steady flow instead of a cardiac cycle.", "--steady/--pulsatile"),
     "resolution": Option("simulate", "resolution_mm", float, "Lattice spacing in mm."),
     "cycles": Option("simulate", "cycles", int, "Largest number of cardiac cycles."),
+    "device": Option("simulate", "device", str, "Where the flow is computed: cpu, or gpu (NVIDIA, with the extra gpu)."),
     "threads": Option("simulate", "threads", int, "CPU threads of the flow solver; 0 takes all."),
     "language": Option("report", "language", str, "Language of the report: en or zh."),
 }

@@ -20,7 +20,7 @@ COMMANDS = (
     ("model", "Build the capped lumen with centerlines, sac and ostium.", ("inlet", "neck_plane", "no_aneurysm")),
     ("measure", "Measure the shape of aneurysm and artery.", ()),
     ("boundary", "Set inflow, outlets and blood.", (*options.BOUNDARY_OPTIONS, "steady")),
-    ("simulate", "Compute the blood flow.", (*options.BOUNDARY_OPTIONS, "steady", "resolution", "cycles", "threads")),
+    ("simulate", "Compute the blood flow.", (*options.BOUNDARY_OPTIONS, "steady", "resolution", "cycles", "device", "threads")),
     ("report", "Write the report as HTML and PDF.", ("language",)),
 )
 

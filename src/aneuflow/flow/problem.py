@@ -15,6 +15,8 @@ from aneuflow.flow.result import Averages, Sampler, numbers_of
 from aneuflow.flow.run import Run, Start, TooFast
 from aneuflow.flow.settings import FlowSettings
 from aneuflow.flow.setup import Domain, Units, build_domain, build_lattice
+from aneuflow.numerics.lattice.cuda import CudaDevice
+from aneuflow.numerics.lattice.gpu import GpuLattice
 from aneuflow.numerics.lattice.velocity_set import SOUND_SPEED
 from aneuflow.types import BoundaryConditions, LumenModel
 
@@ -67,7 +69,8 @@ class Problem:
     def begin(self, time_step_s: float, start: Start | None) -> Run:
         """A run from `start`, or from rest."""
         units = self.units(time_step_s)
-        lattice = build_lattice(self.domain, self.model, self.boundary, units, self.subgrid)
+        host = build_lattice(self.domain, self.model, self.boundary, units, self.subgrid)
+        lattice = host if self.settings.device == "cpu" else GpuLattice(host, CudaDevice())
         run = Run(self.domain, units, lattice, self.threads, absolute=self.boundary.absolute)
         if start is not None:
             run.set_to(start)

@@ -15,6 +15,7 @@ from aneuflow.flow.checkpoint import SolverState
 from aneuflow.flow.setup import Domain, Units
 from aneuflow.numerics.lattice import core
 from aneuflow.numerics.lattice.equilibrium import equilibrium
+from aneuflow.numerics.lattice.gpu import GpuLattice
 from aneuflow.numerics.lattice.velocity_set import SOUND_SPEED
 from aneuflow.types import FloatArray
 
@@ -58,7 +59,7 @@ class Run:
 
     domain: Domain
     units: Units
-    lattice: core.Lattice
+    lattice: core.Lattice | GpuLattice
     threads: int
     steps: int = 0
     speed: float = 0.0

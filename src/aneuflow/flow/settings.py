@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pydantic
 from pydantic import Field
 
@@ -22,3 +24,4 @@ class FlowSettings(pydantic.BaseModel, frozen=True, extra="forbid"):
         0.15, ge=0.01, le=0.2, description="Lattice Mach number at the highest expected velocity; sets the time step."
     )
     threads: int = Field(0, ge=0, le=256, description="Processor threads; 0 takes all there are.")
+    device: Literal["cpu", "gpu"] = Field("cpu", description="Where the lattice runs; gpu: an NVIDIA GPU, with the extra gpu.")
