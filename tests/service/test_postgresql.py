@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -67,9 +68,18 @@ def test_a_project_takes_no_more_than_its_quota(system: System) -> None:
     _queue_cases(system)
     with system.database.writing() as session:
         session.scalars(select(Project)).one().running_quota = AT_ONCE
-    for number in range(CASES):
-        with system.database.writing() as session:
-            assert (jobs.claim(session, "worker", jobs.ASSESS) is not None) == (number < AT_ONCE)
+    together = threading.Barrier(WORKERS)
+
+    def claim(worker: int) -> int:
+        together.wait(20)
+        claimed = 0
+        for _ in range(AT_ONCE):
+            with system.database.writing() as session:
+                claimed += jobs.claim(session, str(worker), jobs.ASSESS) is not None
+        return claimed
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        assert sum(pool.map(claim, range(WORKERS))) == AT_ONCE
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def submit(session: Session, case: Case, kind: str, user_id: str, settings: Mapp
 
 
 def claim(session: Session, worker: str, kind: str, uploads: Collection[str] = ()) -> Job | None:
-    """Take the next job of this kind: the highest priority first, then the oldest; projects at their quota wait.
+    """Take the next job of this kind: the highest priority first, then the oldest; projects at their quota compute no more.
 
     `uploads`: those whose bytes the worker's machine holds; of intakes it takes no other.
     """
@@ -63,15 +63,14 @@ def claim(session: Session, worker: str, kind: str, uploads: Collection[str] = (
         select(Job)
         .join(Project, Project.id == Job.project_id)
         .outerjoin(busy, busy.c.project_id == Job.project_id)
-        .where(Job.state == "queued", Job.kind == kind, func.coalesce(busy.c.count, 0) < Project.running_quota)
+        .where(Job.state == "queued", Job.kind == kind)
         .order_by(Job.priority.desc(), Job.created)
         .limit(1)
         .with_for_update(skip_locked=True, of=Job)
     )
-    if kind == INTAKE:
-        waiting = waiting.where(Job.upload_id.in_(uploads))
-    job = session.scalar(waiting)
-    if job is None:
+    has_room = func.coalesce(busy.c.count, 0) < Project.running_quota
+    job = session.scalar(waiting.where(Job.upload_id.in_(uploads) if kind == INTAKE else has_room))
+    if job is None or (kind == ASSESS and not _has_room(session, job.project_id)):
         return None
     now = time.time()
     job.state, job.worker, job.attempt, job.seen, job.started = "running", worker, job.attempt + 1, now, now
@@ -79,6 +78,14 @@ def claim(session: Session, worker: str, kind: str, uploads: Collection[str] = (
     case = session.get_one(Case, job.case_id)
     case.state, case.changed = ("reading" if job.kind == INTAKE else "running"), now
     return job
+
+
+def _has_room(session: Session, project_id: str) -> bool:
+    """Whether the project may compute one more; who claim at once ask this one after the other."""
+    project = session.get_one(Project, project_id, with_for_update=True)
+    running = select(func.count()).select_from(Job)
+    running = running.where(Job.project_id == project_id, Job.state == "running", Job.kind == ASSESS)
+    return (session.scalar(running) or 0) < project.running_quota
 
 
 def _mine(job: Job) -> Any:
