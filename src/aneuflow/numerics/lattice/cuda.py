@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from aneuflow.errors import ResourceError
 from aneuflow.numerics.lattice import core
+from aneuflow.types import FloatArray
 
 _THREADS = 128
 # Products and sums stay apart, as they are on the CPU, so that both give the same fields.
@@ -61,6 +62,7 @@ class CudaDevice:
         self._copied = _checked(driver, driver.cuEventCreate(0))
         self._kernels: dict[str, Any] = {}
         self._buffers: list[Any] = []
+        self._landings: list[Any] = []
 
     def keep(self, values: npt.NDArray[Any]) -> Any:
         buffer = self._driver.cuMemAlloc(max(values.nbytes, 1))
@@ -81,8 +83,15 @@ class CudaDevice:
         self.fetch_soon(buffer, into)
         _checked(self._driver, self._driver.cuStreamSynchronize(self._stream))
 
-    def fetch_soon(self, buffer: Any, into: npt.NDArray[Any]) -> None:
-        _checked(self._driver, self._driver.cuMemcpyDtoHAsync(into.ctypes.data, buffer, into.nbytes, self._stream))
+    def landing(self, shape: tuple[int, int]) -> FloatArray:
+        size = shape[0] * shape[1]
+        self._landings.append(_checked(self._driver, self._driver.cuMemAllocHost(8 * size)))
+        array = np.ctypeslib.as_array((ctypes.c_double * size).from_address(int(self._landings[-1]))).reshape(shape)
+        array[...] = 0.0
+        return array
+
+    def fetch_soon(self, buffer: Any, landing: npt.NDArray[Any]) -> None:
+        _checked(self._driver, self._driver.cuMemcpyDtoHAsync(landing.ctypes.data, buffer, landing.nbytes, self._stream))
         _checked(self._driver, self._driver.cuEventRecord(self._copied, self._stream))
 
     def wait(self) -> None:
@@ -100,8 +109,14 @@ class CudaDevice:
         _checked(self._driver, launched)
 
     def __del__(self) -> None:
-        for buffer in getattr(self, "_buffers", []):
+        for buffer in getattr(self, "_buffers", ()):
             self._driver.cuMemFree(buffer)
+        for landing in getattr(self, "_landings", ()):
+            self._driver.cuMemFreeHost(landing)
+        if hasattr(self, "_copied"):
+            self._driver.cuEventDestroy(self._copied)
+            self._driver.cuStreamDestroy(self._stream)
+            self._driver.cuModuleUnload(self._module)
 
 
 def _type(argument: Any) -> Any:

@@ -27,8 +27,11 @@ class Device(Protocol):
     def fetch(self, buffer: Any, into: npt.NDArray[Any]) -> None:
         """Copies a buffer back, behind all kernels called so far."""
 
-    def fetch_soon(self, buffer: Any, into: npt.NDArray[Any]) -> None:
-        """The same without waiting for it; `wait` ends when it is there, whatever was called since."""
+    def landing(self, shape: tuple[int, int]) -> FloatArray:
+        """An array on the CPU that `fetch_soon` can fill."""
+
+    def fetch_soon(self, buffer: Any, landing: FloatArray) -> None:
+        """`fetch` without waiting; `wait` ends when it is there, whatever was called since."""
 
     def wait(self) -> None: ...
 
@@ -54,7 +57,7 @@ class GpuLattice:
         self._outlets = [(len(cell), keep(cell), keep(direction), normal) for cell, direction, normal in setup["outlets"]]
         sizes = [inlet.links for inlet in self._inlets] + [links for links, *_ in self._outlets] + [self._wall_links]
         self._changes = [keep(np.zeros(max(size, 1), dtype=np.float32)) for size in sizes]
-        self._sums_there, self._sums = keep(np.zeros((len(sizes), _PARTS))), np.zeros((len(sizes), _PARTS))
+        self._sums_there, self._sums = keep(np.zeros((len(sizes), _PARTS))), device.landing((len(sizes), _PARTS))
         self._mean_inflow, self._mean_outflow = np.zeros(len(self._inlets)), np.zeros(len(self._outlets))
         self._leak = host.controls[0]
 
