@@ -182,9 +182,10 @@ def inlet_gain(
     direction = domain.voxels.link_direction[links]
     factor = 6.0 * WEIGHTS[direction] * (VELOCITIES[direction] @ cap.normal) * mean_velocity
     base = factor * inlet_velocity(rim, flat, inlet.profile, None, 0.0)[:, 0]
-    shape = inlet_velocity(rim, flat, inlet.profile, waveform, alpha)
-    gain = factor[:, None] * shape
-    phases = np.arange(shape.shape[1]) / shape.shape[1]
+    gain = base[:, None]
+    if waveform is not None:
+        gain = factor[:, None] * inlet_velocity(rim, flat, inlet.profile, waveform, alpha)
+    phases = np.arange(gain.shape[1]) / gain.shape[1]
     ratio = np.ones(1) if waveform is None else np.interp(phases, waveform.phase, waveform.ratio, period=1.0)
     missing = ratio * inlet.mean_flow_ml_s / units.flow_ml_s - gain.sum(axis=0)
     return np.asarray(gain + base[:, None] / base.sum() * missing)

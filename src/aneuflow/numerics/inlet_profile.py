@@ -101,10 +101,11 @@ def _radius_ratio(velocity_over_peak: FloatArray) -> FloatArray:
 class _Section:
     """A meshed cross section with its Poisson solution.
 
-    inside (t,) bool marks the Delaunay triangles that belong to it; weights (p,) sum to 1 and give the section mean of a
-    nodal field; velocity (p,) has mean 1.
+    polygon (k, 2): its rim. inside (t,) bool marks the Delaunay triangles that belong to it; weights (p,) sum to 1 and give
+    the section mean of a nodal field; velocity (p,) has mean 1.
     """
 
+    polygon: FloatArray
     mesh: Delaunay
     inside: np.ndarray
     weights: FloatArray
@@ -123,12 +124,14 @@ class _Section:
         inside = _contains(polygon, nodes[mesh.simplices].mean(axis=1))
         triangles = mesh.simplices[inside]
         weights, velocity = _solve_poisson(nodes, triangles, on_rim)
-        return cls(mesh=mesh, inside=inside, weights=weights, velocity=velocity)
+        return cls(polygon=polygon, mesh=mesh, inside=inside, weights=weights, velocity=velocity)
 
     def interpolation(self, points: FloatArray) -> csr_array:
         """(n, p) sparse: nodal field to points, linear; rows of points outside are empty."""
         points = np.asarray(points, dtype=np.float64)
-        simplex = self.mesh.find_simplex(points)
+        simplex = np.full(len(points), -1)
+        within = _contains(self.polygon, points)  # the search for a point outside would go through all triangles
+        simplex[within] = self.mesh.find_simplex(points[within])
         rows = np.flatnonzero((simplex >= 0) & self.inside[simplex])
         transform = self.mesh.transform[simplex[rows]]
         two = np.einsum("nij,nj->ni", transform[:, :2], points[rows] - transform[:, 2])
