@@ -3,13 +3,15 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 CASE ?= demo-case
+DATA ?= demo-data
 EXAMPLE := examples/aneumo-case4
 CORE := pyproject.toml $(wildcard core/*)
 SLICE ?= 0/1
 
-.PHONY: help demo test test-all test-slow test-demo lint format docs web sanitize clean
+.PHONY: help demo serve-demo test test-all test-slow test-demo lint format docs web sanitize clean
 help:
 	@echo "make demo      install, assess the bundled case, say where the report is"
+	@echo "make serve-demo  the system in a browser with that case in its worklist; prints address and first password"
 	@echo "make test      install what the tests need and run the suite (under 15 minutes on 2 cores)"
 	@echo "make test-all  the suite with the slow tests on real data; make test-slow SLICE=0/4 runs a quarter of those"
 	@echo "make lint      ruff, mypy, import layers, clang-format"
@@ -19,6 +21,9 @@ help:
 
 demo: $(VENV)/.installed
 	$(BIN)/aneuflow assess $(EXAMPLE)/lumen.nii.gz --settings $(EXAMPLE)/settings.toml -o $(CASE)
+
+serve-demo: $(VENV)/.installed-service demo
+	$(BIN)/aneuflow serve --data $(DATA) --case $(CASE)
 
 test: $(VENV)/.installed-dev lint
 	$(BIN)/python -m pytest -m "not slow"
@@ -56,6 +61,10 @@ $(VENV)/.installed: $(VENV)/bin/python $(CORE)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
+$(VENV)/.installed-service: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[service]"
+	@touch $@
+
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[dev]"
 	@touch $@
@@ -72,4 +81,4 @@ sanitize: $(VENV)/.installed-dev
 	    ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=build/sanitized $(BIN)/python tests/numerics/lattice/sanitize.py
 
 clean:
-	rm -rf $(VENV) build $(CASE)
+	rm -rf $(VENV) build $(CASE) $(DATA)

@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import uvicorn
 
 from aneuflow.errors import ResourceError
+from aneuflow.service.adopt import adopt
 from aneuflow.service.app import create_app
 from aneuflow.service.logs import start_logging
 from aneuflow.service.secrecy import hide_memory
@@ -22,11 +24,16 @@ from aneuflow.service.system import first_start, open_system
 log = logging.getLogger("aneuflow.service")
 
 
-def run_server(settings: ServiceSettings, tell: Callable[[str], None]) -> None:
-    """Serve until interrupted; `tell` gets the address, and on the first start the administrator's password."""
+def run_server(settings: ServiceSettings, tell: Callable[[str], None], cases: Sequence[Path] = ()) -> None:
+    """Serve until interrupted; `tell` gets the address, and on the first start the administrator's password.
+
+    `cases`: case folders that are to be in the worklist.
+    """
     hide_memory()
     system = open_system(settings)
     password = first_start(system)
+    for path in cases:
+        adopt(system, path)
     start_logging()
     config = uvicorn.Config(
         create_app(system),
