@@ -63,9 +63,11 @@ def in_thread(app: FastAPI) -> Iterator[str]:
     end = time.monotonic() + 20
     while not server.started and time.monotonic() < end:
         time.sleep(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(20)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
 
 
 @pytest.fixture

@@ -123,3 +123,7 @@ def test_unforeseen_failures_are_for_administrators_of_the_system(system: System
     assert people["reader"].http.get("/api/failures").status_code == 403
     found = people["administrator"].http.get("/api/failures").json()
     assert [(failure["id"], failure["failure"]) for failure in found] == [(job_id, "the traceback")]
+
+
+def test_a_number_no_database_holds_is_refused(people: dict[str, Person], project: dict[str, Any]) -> None:
+    assert people["administrator"].status("GET", f"/api/projects/{project['id']}/audit?before={2**70}") == 422

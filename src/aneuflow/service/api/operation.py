@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy import func, select
 
@@ -57,7 +57,9 @@ def see_resources(request: Request) -> dict[str, Any]:
 
 @router.get("/api/projects/{project_id}/audit")
 def see_project_audit(
-    request: Request, passed: Annotated[Passed, Depends(OnProject("audit"))], before: int = 2**62
+    request: Request,
+    passed: Annotated[Passed, Depends(OnProject("audit"))],
+    before: Annotated[int, Query(ge=0, le=2**62)] = 2**62,
 ) -> list[dict[str, Any]]:
     """The last 200 lines of the trail about a project, before the number `before`."""
     with system_of(request).database.reading() as session:
