@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from aneuflow.errors import InputError, MethodError
+from aneuflow.flow import solve
 from aneuflow.types import no_progress
 from aneuflow.verification.page import html, markdown, results, written
-from aneuflow.verification.run import Wanted, code_fingerprint, verify
+from aneuflow.verification.run import Wanted, code_fingerprint, solver_sources, verify
 from aneuflow.verification.trial import Case, Found, Gate, Means, Plot, Row, Trial
 
 
@@ -118,6 +119,11 @@ def test_an_unknown_case_is_refused(tmp_path: Path) -> None:
         verify([case(Trial("one", {}, Counter(0.5)))], wanted(tmp_path, only=("poisson",)), lambda name: no_progress)
 
 
-def test_the_code_has_one_fingerprint() -> None:
-    assert code_fingerprint() == code_fingerprint()
-    assert len(code_fingerprint()) == 16
+def test_the_fingerprint_is_that_of_the_solvers_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {"solve.py", "wall_shear.py", "walls.py"} <= {file.name for file in solver_sources()}
+    before, copy = code_fingerprint(), tmp_path / "solve.py"
+    assert before == code_fingerprint()
+    copy.write_bytes(Path(solve.__file__).read_bytes() + b"\n")
+    changed = [copy if file.name == "solve.py" else file for file in solver_sources()]
+    monkeypatch.setattr("aneuflow.verification.run.solver_sources", lambda: changed)
+    assert code_fingerprint() != before

@@ -7,11 +7,10 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from aneuflow import __version__
+import aneuflow
 from aneuflow.case.checkpoint import CheckpointFile
 from aneuflow.errors import AneuflowError, InputError
 from aneuflow.numerics.lattice import core
@@ -99,7 +98,7 @@ def _ran(trial: Trial, wanted: Wanted, progress: Progress) -> Record:
     began, used = time.monotonic(), time.process_time()
     found = trial.run(Means(wanted.data, wanted.threads, state, progress))
     record = Record(found, time.monotonic() - began, time.process_time() - used, wanted.code)
-    key = {"version": __version__, "settings": dict(trial.settings)}
+    key = {"version": aneuflow.__version__, "settings": dict(trial.settings)}
     file = folder / f"{trial.name}.json"
     temporary = file.with_suffix(".writing")
     temporary.write_text(json.dumps(key | asdict(record), indent=1), "utf-8")
@@ -113,7 +112,7 @@ def kept_record(trial: Trial, wanted: Wanted) -> Record | None:
     """The record of this trial with these settings and this code (any code where `keep_older`), None where there is none."""
     try:
         stored: dict[str, Any] = json.loads((wanted.folder / RECORDS / f"{trial.name}.json").read_text("utf-8"))
-        same = stored["settings"] == json.loads(json.dumps(dict(trial.settings))) and stored["version"] == __version__
+        same = stored["settings"] == json.loads(json.dumps(dict(trial.settings))) and stored["version"] == aneuflow.__version__
         if not same or (stored["code"] != wanted.code and not wanted.keep_older):
             return None
         curves = {name: (list(x), list(y)) for name, (x, y) in stored["found"]["curves"].items()}
@@ -124,15 +123,19 @@ def kept_record(trial: Trial, wanted: Wanted) -> Record | None:
 
 def record_key(trial: Trial, code: str) -> str:
     """SHA-256 over what a record depends on."""
-    text = json.dumps([__version__, code, trial.name, dict(trial.settings)], sort_keys=True)
+    text = json.dumps([aneuflow.__version__, code, trial.name, dict(trial.settings)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def code_fingerprint() -> str:
     """SHA-256 over the compiled core and the source of the packages that the flow goes through, its first 16 digits."""
     total = hashlib.sha256(Path(core.__file__).read_bytes())
-    root = Path(str(resources.files("aneuflow")))
-    for package in _SOLVER:
-        for file in sorted((root / package).rglob("*.py")):
-            total.update(file.read_bytes())
+    for file in solver_sources():
+        total.update(file.read_bytes())
     return total.hexdigest()[:16]
+
+
+def solver_sources() -> list[Path]:
+    """The Python files that a flow goes through."""
+    root = Path(aneuflow.__file__).parent
+    return [file for package in _SOLVER for file in sorted((root / package).rglob("*.py"))]
