@@ -30,6 +30,20 @@ def settled(history: Sequence[Sequence[float]], window: int, tolerance: FloatArr
     return missed < 1.0, float(change.max()), missed
 
 
+def wavers_about_a_mean(history: Sequence[Sequence[float]], block: int, tolerance: FloatArray, least: FloatArray) -> bool:
+    """Whether the monitored numbers swing about means that stay, as where a steady inflow makes no steady flow.
+
+    The means of the last two blocks of entries must differ by less than `least`, or by less than `tolerance` and less than half
+    of the swing in the last: what creeps one way does not.
+    """
+    if len(history) < 2 * block:
+        return False
+    before, last = np.asarray(history[-2 * block :], dtype=np.float64).reshape(2, block, -1)
+    scale = np.maximum(np.abs(last).mean(axis=0), 1e-300)
+    change, swing = np.abs(last.mean(axis=0) - before.mean(axis=0)) / scale, np.ptp(last, axis=0) / scale
+    return bool(((change < least) | ((change < tolerance) & (change < 0.5 * swing))).all())
+
+
 def checks_left(history: Sequence[Sequence[float]], window: int, tolerance: FloatArray) -> float:
     """How many more entries `settled` will need, by the rate at which the changes have fallen over the last window."""
     fewest = max(float(window + 1 - len(history)), 1.0)

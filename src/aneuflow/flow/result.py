@@ -142,6 +142,12 @@ class Averages:
             self.history.setdefault(name, []).append(float(value))
         self.count += 1
 
+    def as_one(self) -> Averages:
+        """The mean of all samples, as if it were the only one."""
+        sums = {name: self.mean(name) for name in self.sums}
+        history = {name: [float(np.mean(values))] for name, values in self.history.items()}
+        return Averages(sums, {name: sums[name] for name in self.peak}, history, 1)
+
     def mean(self, name: str) -> FloatArray:
         return np.asarray(self.sums[name]) / self.count
 

@@ -130,6 +130,8 @@ def _notes(model: LumenModel, numerics: dict[str, Any]) -> tuple[Note, ...]:
     notes = []
     if not numerics["converged"]:
         notes.append(Note("flow_not_converged", {"change_percent": numerics["change_percent"]}))
+    if numerics.get("wavers"):
+        notes.append(Note("flow_wavers", {"change_percent": numerics["change_percent"]}))
     across = _narrowest_mm(model) / float(numerics["resolution_mm"])
     if across < _FEW_CELLS:
         notes.append(Note("flow_coarse", {"cells": across}))
