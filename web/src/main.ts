@@ -1,4 +1,5 @@
 // The shell: who is signed in, which page is shown, language and colors.
+import { accountPage } from "./account";
 import { ask, attempt, get, keepCsrf, type Me } from "./api";
 import { casePage } from "./case/page";
 import { button, choice, element } from "./dom";
@@ -17,12 +18,12 @@ function shell(): HTMLElement {
   const languages = choice([["en", "English"], ["zh", "中文"]], language(), { "aria-label": t("language"), name: "language",
     onchange: async () => { await speak(languages.value as Language); show(); } });
   const who = me && [
-    element("span", { className: "soft" }, me.name),
+    element("a", { href: "#/account" }, me.name),
     button(t("sign_out"), () => attempt(async () => { await ask("DELETE", "/api/session"); leave(); }), { className: "plain" }),
   ];
   document.body.replaceChildren(
     element("a", { href: "#main", className: "skip", onclick: (event: Event) => { event.preventDefault(); main.focus(); } }, t("skip")),
-    element("header", {}, element("a", { href: "#/", className: "brand" }, "aneuflow"), element("span", { className: "soft only-wide" }, t("research")),
+    element("header", {}, element("a", { href: "#/", className: "brand" }, "aneuflow"), element("span", { className: "soft" }, t("research")),
       element("span", { className: "grow" }), languages, button(t("theme"), turnTheme, { className: "plain" }), ...(who ?? [])),
     main, tray(), element("div", { id: "messages", role: "status", "aria-live": "polite" }));
   return main;
@@ -57,6 +58,7 @@ function show(secret = ""): void {
   if (me.must_change) return firstPasswordPage(main, me, secret, enter);
   const [, kind, id] = location.hash.split("/");
   if (kind === "cases" && id) void casePage(main, id, page.signal);
+  else if (kind === "account") void accountPage(main, me, enter);
   else void worklistPage(main, page.signal);
 }
 

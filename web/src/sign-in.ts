@@ -29,15 +29,20 @@ export function signInPage(root: HTMLElement, entered: (me: Me, secret: string) 
     async () => entered(await ask<Me>("POST", "/api/session", { name: name.value, password: secret.value }), secret.value)));
 }
 
-/** The password that was given to someone must be changed before anything else; they are signed in with the new one. */
+/** The password that was given to someone must be changed before anything else. */
 export function firstPasswordPage(root: HTMLElement, me: Me, old: string, entered: (me: Me) => void): void {
+  root.replaceChildren(passwordForm(me, old, t("first_password"), t("first_password_lead"), entered));
+}
+
+/** Asks for a new password, for the old one too where that is not known, and signs in with the new one. */
+export function passwordForm(me: Me, old: string, title: string, lead: string, entered: (me: Me) => void): HTMLElement {
   const before = password("old", "current-password"), fresh = password("new", "new-password"), again = password("again", "new-password");
   before.value = old;
   fresh.minLength = 12;
   const fields = [...(old ? [] : [labeled(t("old_password"), before)]), labeled(t("new_password"), fresh), labeled(t("new_again"), again)];
-  root.replaceChildren(form(t("first_password"), t("first_password_lead"), t("change_password"), fields, async () => {
+  return form(title, lead, t("change_password"), fields, async () => {
     if (fresh.value !== again.value) throw new Error(t("passwords_differ"));
     await ask("PUT", "/api/session/password", { old: before.value, new: fresh.value });
     entered(await ask<Me>("POST", "/api/session", { name: me.name, password: fresh.value }));
-  }));
+  });
 }

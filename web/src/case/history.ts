@@ -11,6 +11,7 @@ export async function historyPanel(one: Case, place: HTMLElement): Promise<void>
     [moment(time), user, worded(`action_${action}`, action), status < 400 ? "" : t("refused", { status })]);
   place.replaceChildren(element("h2", {}, t("history")),
     element("div", { className: "scroll" }, table([t("time"), t("work"), t("state"), t("took"), t("reason")], work.toReversed())),
-    element("details", {}, element("summary", {}, t("trail", { count: deeds.length })),
-      element("div", { className: "scroll" }, table([t("time"), t("user"), t("action"), ""], deeds))));
+    // Who saw a case is told to those alone who may know it.
+    deeds.length > 0 ? element("details", {}, element("summary", {}, t("trail", { count: deeds.length })),
+      element("div", { className: "scroll" }, table([t("time"), t("user"), t("action"), ""], deeds))) : "");
 }
