@@ -16,6 +16,7 @@ GIVEN: dict[str, tuple[list[str], Any]] = {
     "units": (["--units", "cm"], "cm"),
     "modality": (["--modality", "CTA"], "CTA"),
     "segmenter": (["--segmenter", "threshold"], "threshold"),
+    "model": (["--model", "/models/model.onnx"], "/models/model.onnx"),
     "inlet": (["--inlet", "2", "--inlet", "3"], (2, 3)),
     "neck_plane": (["--neck-plane", "1,2,3,0,0,1"], {"point_mm": (1, 2, 3), "normal": (0, 0, 1)}),
     "no_aneurysm": (["--no-aneurysm"], "none"),

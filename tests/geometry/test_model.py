@@ -14,7 +14,7 @@ from aneuflow.geometry.read_surface import read_surface
 from aneuflow.geometry.settings import ModelSettings
 from aneuflow.imaging.read import read_image
 from aneuflow.numerics import surface as sf
-from aneuflow.segmentation.threshold import segment
+from aneuflow.segmentation.segment import segment
 from aneuflow.types import LabelMap, LumenModel, Surface
 from tests import shapes
 from tests.conftest import shared_data

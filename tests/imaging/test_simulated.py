@@ -150,6 +150,19 @@ def test_slow_and_stale_blood_of_an_mra_is_darker():
     assert slow.image.values[core].mean() < 0.9 * fast.image.values[core].mean()
 
 
+def test_overlapping_shells_are_united_where_their_triangles_say_so():
+    vessel = with_sac()
+    points, triangles = vessel.surface.points, vessel.surface.triangles
+    twice = Surface(np.concatenate([points, points]), np.concatenate([triangles, triangles + len(points)]))
+    in_sac = np.concatenate([vessel.in_sac, vessel.in_sac])
+    shell = np.repeat(np.arange(2, dtype=np.int32), len(triangles))
+    alone, united = (simulate_angiogram(lumen, settings()) for lumen in (vessel, TrueLumen(twice, in_sac, shell)))
+    assert np.array_equal(alone.image.values, united.image.values)
+    assert np.array_equal(alone.labels, united.labels) and np.array_equal(alone.share, united.share)
+    lumen = np.isin(alone.labels, (LABEL_ARTERY, LABEL_ANEURYSM))
+    assert lumen[alone.share > 0.6].all() and not lumen[alone.share < 0.4].any()
+
+
 def test_unknown_parameters_empty_boxes_and_huge_images_are_refused():
     with pytest.raises(InputError, match="no parameter of a simulated CTA"):
         simulate_angiogram(with_sac(), SimulationSettings(fixed={"flip_degrees": 20.0}))

@@ -9,8 +9,8 @@ from skimage.measure import marching_cubes
 
 from aneuflow.errors import InputError
 from aneuflow.imaging import read_image
+from aneuflow.segmentation.segment import segment
 from aneuflow.segmentation.settings import SegmentSettings
-from aneuflow.segmentation.threshold import segment
 from aneuflow.types import Volume
 from tests.conftest import shared_data
 

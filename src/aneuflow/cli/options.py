@@ -59,6 +59,10 @@ def _parse_caps(texts: list[str]) -> tuple[int, ...]:
     return tuple(int(text) for text in texts)
 
 
+def _parse_file(path: Path) -> str:
+    return str(path.absolute())
+
+
 def _parse_records(texts: list[str]) -> tuple[str, ...]:
     return () if texts == [AUTO] else tuple(texts)
 
@@ -74,7 +78,10 @@ OPTIONS: Mapping[str, Option] = {
     ),
     "units": Option("input", "units", str, "Unit of a surface: mm, cm, m or auto."),
     "modality": Option("input", "modality", str, "CTA, MRA, 3DRA or auto."),
-    "segmenter": Option("segment", "segmenter", str, "How the lumen is found in an image: threshold."),
+    "segmenter": Option("segment", "segmenter", str, "How the lumen is found in an image: threshold or network."),
+    "model": Option(
+        "segment", "model", Path, "ONNX file of `aneuflow train segmenter`, for --segmenter network.", parse=_parse_file
+    ),
     "inlet": Option(
         "model",
         "inlet_caps",

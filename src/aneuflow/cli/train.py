@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,8 @@ import typer
 
 from aneuflow.cli.progress import shown_progress
 from aneuflow.errors import ResourceError
+from aneuflow.pipeline.evaluate_segmenter import evaluate_folds
+from aneuflow.pipeline.train_segmenter import prepare, read_cohort_layout, train_fold
 from aneuflow.risk.train.run import train_risk
 from aneuflow.risk.train.table import read_cohort, read_columns
 from aneuflow.risk.train.validate import ValidationPlan
@@ -53,3 +56,35 @@ def risk(
     for name, result in made.results["candidates"].items():
         typer.echo(f"{name:<10} AUC {result['auc']:.3f} ({result['low']:.3f} to {result['high']:.3f})")
     typer.echo(f"Written: {made.results['shipped']}, with card and numbers, to {output}")
+
+
+@train.command("segmenter")
+def segmenter(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder in nnU-Net or Medical Decathlon layout.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for plan, folds, models and results.")],
+    folds: Annotated[int, typer.Option(min=2, max=20, help="Folds of the cross-validation by patient.")] = 5,
+    fold: Annotated[
+        list[str] | None, typer.Option("--fold", help="Train this fold alone (0, 1, ... or all); may be repeated.")
+    ] = None,
+    epochs: Annotated[
+        int, typer.Option(min=1, max=10000, help="Epochs at most; fewer where validation no longer gains.")
+    ] = 200,
+    name: Annotated[str, typer.Option("--name", help="What the model calls itself.")] = "segmenter",
+    python: Annotated[
+        Path | None, typer.Option("--python", help="Python that has torch and onnx, where this one has not.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=0, max=256, help="CPU threads; 0 leaves it to torch.")] = 0,
+) -> None:
+    """Train a segmenter on labeled angiograms, cross-validated by patient; run again it goes on where it stopped."""
+    cohort = read_cohort_layout(data)
+    with shown_progress() as progress:
+        made = prepare(cohort, output, folds, epochs, progress("prepare"))
+    chosen = fold or [*made, "all"]
+    for each in chosen:
+        typer.echo(f"Fold {each}")
+        train_fold(output, each, python or Path(sys.executable), name, threads)
+    with shown_progress() as progress:
+        results = evaluate_folds(output, [each for each in chosen if each != "all"], progress("evaluate"))
+    for measure, value in results["mean"].items():
+        typer.echo(f"{measure:<24} {value:.3f}")
+    typer.echo(f"Models: {', '.join(str(output / f'fold-{each}' / 'model.onnx') for each in chosen)}")

@@ -58,6 +58,13 @@ def read_label_map(path: Path, artery: Sequence[int] = (1,), aneurysm: Sequence[
     return LabelMap(labels, affine, f"given mask, {_describe(kind, affine, raw.shape)}", None, notes)
 
 
+def read_label_values(path: Path) -> tuple[npt.NDArray[np.float32], FloatArray]:
+    """The values of the mask at `path` (NIfTI, MHA, MHD or NRRD) as they are, and its affine (4, 4) to LPS mm."""
+    path, where = _existing(path)
+    raw, affine, _, _ = _read_grid(path, where)
+    return check_values(raw, where), affine
+
+
 def _to_labels(values: npt.NDArray[np.float32], artery: tuple[int, ...], aneurysm: tuple[int, ...], where: str) -> ByteArray:
     found = np.unique(values)
     if not (found == np.round(found)).all():

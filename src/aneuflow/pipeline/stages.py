@@ -21,7 +21,7 @@ from aneuflow.pipeline.inputs import RECORDS
 from aneuflow.pipeline.settings import Settings
 from aneuflow.report import build_report
 from aneuflow.risk import Flow, assess_risk
-from aneuflow.segmentation.threshold import segment
+from aneuflow.segmentation.segment import segment
 from aneuflow.types import FloatArray, LabelMap, LumenModel, Progress, Surface
 
 

@@ -11,7 +11,11 @@ from pydantic import Field
 class SegmentSettings(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """How arteries are taken from the image."""
 
-    segmenter: Literal["threshold"] = Field("threshold", description="Method: threshold (local half maximum, no network).")
+    segmenter: Literal["threshold", "network"] = Field(
+        "threshold",
+        description="Method: threshold (local half maximum, no network) or network (a trained model finds vessels).",
+    )
+    model: str | None = Field(None, description="ONNX file of a segmenter made by `aneuflow train segmenter`, for network.")
     threshold: float | None = Field(
         None,
         description="Grey value (HU in CT) of the vessel wall; by default half way between each vessel and what surrounds it.",

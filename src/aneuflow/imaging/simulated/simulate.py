@@ -25,6 +25,7 @@ from aneuflow.types import (
     ByteArray,
     Float32Array,
     FloatArray,
+    IntArray,
     Progress,
     Surface,
     Volume,
@@ -41,10 +42,14 @@ _IMAGES = {"CTA": contrast.cta, "MRA": contrast.mra, "3DRA": contrast.rotational
 
 @dataclass(frozen=True, eq=False)
 class TrueLumen:
-    """The lumen an image is made of: its surface (openings are closed) and, (n,) bool, which points bound a sac."""
+    """The lumen an image is made of: its surface (openings are closed) and, (n,) bool, which points bound a sac.
+
+    shell (m,): where several shells overlap, the one each triangle belongs to; the lumen is their union.
+    """
 
     surface: Surface
     in_sac: npt.NDArray[np.bool_]
+    shell: IntArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +100,11 @@ def simulate_angiogram(
 
 def voxels_of(lumen: TrueLumen, grid: Grid) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Which fine voxels' middles lie in the lumen, and which of these belong to a sac (the nearest wall is a sac's)."""
-    points, triangles = fill_openings(lumen.surface.points, lumen.surface.triangles)
-    inside = inside_by_vote(points, triangles, grid.fine_origin_mm, grid.fine_spacing_mm, np.array(grid.fine_shape))
+    inside = np.zeros(grid.fine_shape, bool)
+    shell = np.zeros(len(lumen.surface.triangles), np.int32) if lumen.shell is None else lumen.shell
+    for index in np.unique(shell):
+        points, triangles = fill_openings(lumen.surface.points, lumen.surface.triangles[shell == index])
+        inside |= inside_by_vote(points, triangles, grid.fine_origin_mm, grid.fine_spacing_mm, np.array(grid.fine_shape))
     sac = np.zeros_like(inside)
     if lumen.in_sac.any():
         wall = lumen.surface.points[lumen.in_sac]

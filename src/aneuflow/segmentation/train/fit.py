@@ -37,14 +37,15 @@ class State:
 
 def fit(
     plan: TrainingPlan,
-    training: Callable[[], Sequence[Path]],
+    training: Sequence[Path],
     validation: Sequence[Path],
     folder: Path,
     tell: Callable[[str], None] = print,
 ) -> ResidualUNet:
-    """The network trained on the prepared files `training()`, which is asked anew each epoch; resumes from `folder`.
+    """The network trained on prepared files; goes on from the checkpoint in `folder` where there is one.
 
-    Gives the moving mean of the weights with the best validation score, also kept in folder/best.pt.
+    Gives the moving mean of the weights with the best validation score, also kept in folder/best.pt. Without validation
+    files it is that of the last epoch.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,11 +53,12 @@ def fit(
     checks = [patch for file in validation for patch in fixed_patches(file, plan)][:_MOST_VALIDATION]
     while state.step < plan.epochs * plan.epoch_steps:
         start = time.monotonic()
-        loss = _epoch(plan, state, list(training()), device)
+        loss = _epoch(plan, state, training, device)
         epoch = state.step // plan.epoch_steps
         dice = validate(state.mean, checks, plan, device)
-        if dice["lumen"] + 0.5 * dice["aneurysm"] > state.best:
-            state.best, state.best_epoch = dice["lumen"] + 0.5 * dice["aneurysm"], epoch
+        score = dice["lumen"] + 0.5 * dice["aneurysm"]
+        if score > state.best or not checks:
+            state.best, state.best_epoch = score, epoch
             _save(state.mean.state_dict(), folder / "best.pt")
         _save(_content(state), folder / CHECKPOINT)
         record = {"epoch": epoch, "loss": loss, **dice, "seconds": time.monotonic() - start}
@@ -93,7 +95,7 @@ def _save(content: object, file: Path) -> None:
     file.with_suffix(".part").replace(file)
 
 
-def _epoch(plan: TrainingPlan, state: State, files: list[Path], device: torch.device) -> float:
+def _epoch(plan: TrainingPlan, state: State, files: Sequence[Path], device: torch.device) -> float:
     """plan.epoch_steps steps; gives their mean loss."""
     network, total = state.network.train(), 0.0
     for _ in range(plan.epoch_steps):
@@ -102,7 +104,7 @@ def _epoch(plan: TrainingPlan, state: State, files: list[Path], device: torch.de
         rate = plan.learning_rate * max(1 - state.step / (plan.epochs * plan.epoch_steps), 0.01) ** 0.9
         for group in state.optimizer.param_groups:
             group["lr"] = rate * min(1.0, (state.step + 1) / 50)
-        chosen = [files[rng.integers(len(files))] for _ in range(plan.batch)]
+        chosen = [files[int(rng.integers(len(files)))] for _ in range(plan.batch)]
         image, target = batch_of([random_patch(file, plan, rng) for file in chosen], plan, device)
         loss = loss_of(network(image), target)
         state.optimizer.zero_grad(set_to_none=True)

@@ -60,6 +60,8 @@ def check_settings(tables: Tables) -> None:
     boundary = settings.boundary
     if not is_bundled(boundary.waveform) or boundary.doppler or boundary.pressure:
         raise InputError("Settings boundary.waveform, doppler and pressure cannot name files here; give flow_ml_s instead.")
+    if settings.segment.model is not None:
+        raise InputError("Setting segment.model cannot name a file here; leave it out.")
     for name, table in tables.items():
         for key, value in table.items():
             if name != "report" and isinstance(value, str) and ("/" in value or "\\" in value):

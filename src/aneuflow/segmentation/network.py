@@ -1,0 +1,123 @@
+"""Arteries from an angiogram by a trained network, which finds them; their wall is placed by the image."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from aneuflow.errors import InputError
+from aneuflow.numerics.resample import resample_isotropic
+from aneuflow.segmentation.intensity import normalized
+from aneuflow.segmentation.settings import SegmentSettings
+from aneuflow.segmentation.sliding import Tiling, lumen_and_aneurysm
+from aneuflow.segmentation.walls import CORNERS, NO_VESSEL, Candidates, Contrast, background, labels_within, working_spacing
+from aneuflow.types import Float32Array, FloatArray, LabelMap, Progress, Volume, no_progress
+
+KEY = "aneuflow-segmenter"
+_TILE = 64
+# The network's lumen is a share of the voxel. What hangs together with lumen is followed down to this, so that the image
+# can place the wall; beside bone it is the bound.
+_CANDIDATE = 0.1
+_LUMEN = 0.5
+_FOLLOW_SHARE = 0.15
+_FEWEST_VOXELS = 20
+_SOFT_TISSUE_HU = (-50.0, 130.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A trained network: `name` with the start of its file's SHA-256, the spacing it works at, and how to run a tile.
+
+    is_ct: trained on HU alone or on grey values alone; None: on both.
+    """
+
+    name: str
+    spacing_mm: float
+    is_ct: bool | None
+    tiling: Tiling
+
+
+def load_network(file: Path) -> Network:
+    """The ONNX file of `aneuflow train segmenter`; runs on a GPU where onnxruntime has one. Raises InputError."""
+    import onnxruntime
+
+    if not file.is_file():
+        raise InputError(f"{file} is no file; give the model.onnx of `aneuflow train segmenter` with --model.")
+    wanted = [
+        name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in onnxruntime.get_available_providers()
+    ]
+    try:
+        session = onnxruntime.InferenceSession(str(file), providers=wanted)
+    except Exception as error:  # onnxruntime's own classes derive from Exception alone
+        raise InputError(f"{file} is no ONNX file that can be run; give one of `aneuflow train segmenter`.") from error
+    about = session.get_modelmeta().custom_metadata_map
+    if KEY not in about:
+        raise InputError(f"{file} is no segmenter of aneuflow; give the model.onnx of `aneuflow train segmenter`.")
+    plan = json.loads(about["plan"])
+    multiple = int(plan["multiple"])
+
+    def run(tile: Float32Array) -> Float32Array:
+        return np.asarray(session.run(None, {"image": tile[None, None]})[0][0], np.float32)
+
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+    size = -(-max(_TILE, int(plan["patch"])) // multiple) * multiple
+    return Network(f"{plan['name']} {digest}", float(plan["spacing_mm"]), plan["is_ct"], Tiling(size, run))
+
+
+def network_maps(
+    network: Network, volume: Volume, progress: Progress = no_progress
+) -> tuple[Float32Array, Float32Array, FloatArray]:
+    """Probability of lumen and of aneurysm on cubic voxels of the network's spacing, and their affine (4, 4) to LPS mm."""
+    is_ct = volume.modality == "CTA" if network.is_ct is None else network.is_ct
+    values, affine = resample_isotropic(volume.values, volume.affine, network.spacing_mm, order=3)
+    np.clip(values, volume.values.min(), volume.values.max(), out=values)
+    lumen, aneurysm = lumen_and_aneurysm(network.tiling, normalized(values, is_ct), progress)
+    return lumen, aneurysm, affine
+
+
+def segment_by_network(
+    network: Network, volume: Volume, settings: SegmentSettings, progress: Progress = no_progress
+) -> LabelMap:
+    """The arteries in `volume` as label 1 on cubic voxels, with the soft map whose 0.5 surface is the vessel wall.
+
+    The network says where arteries are; the wall: see `walls.labels_within`. Raises InputError where no vessel is found.
+    """
+    lumen, _, _ = network_maps(network, volume, lambda fraction, message: progress(0.6 * fraction, message))
+    spacing_mm = working_spacing(volume, settings)
+    values, affine = resample_isotropic(volume.values, volume.affine, spacing_mm, order=3)
+    np.clip(values, volume.values.min(), volume.values.max(), out=values)
+    # Both grids start at the same corner and run along the same axes.
+    ratio = np.full(3, spacing_mm / network.spacing_mm)
+    found = ndimage.affine_transform(lumen, ratio, output_shape=values.shape, order=1, mode="nearest")
+    contrast = _contrast(values, found, volume.modality, spacing_mm)
+    follow = _FOLLOW_SHARE * contrast.lumen
+    parts, count = ndimage.label((found > _CANDIDATE) & (contrast.values > follow), CORNERS)
+    keep = np.bincount(parts[found > _LUMEN], minlength=count + 1) > 0
+    keep[0] = False
+    candidates = Candidates(keep[parts], contrast, affine, spacing_mm, follow)
+    return labels_within(candidates, volume, settings, f"network {network.name}, wall at local half maximum", progress)
+
+
+def _contrast(values: Float32Array, found: Float32Array, modality: str, spacing_mm: float) -> Contrast:
+    """The image above its surroundings; its level in large arteries is that of the upper quarter of the network's lumen."""
+    inside = found > _LUMEN
+    if np.count_nonzero(inside) < _FEWEST_VOXELS:
+        raise InputError(NO_VESSEL)
+    low, high = _SOFT_TISSUE_HU
+    soft = values[(values > low) & (values < high)] if modality == "CTA" else values[:0]
+    if soft.size > values.size // 10:
+        tissue = float(np.median(soft))
+        above, noise = values - np.float32(tissue), 1.4826 * float(np.median(np.abs(soft - tissue)))
+    elif float(np.mean(values <= values.min())) > 0.5:  # background removed
+        tissue, noise = float(values.min()), 0.0
+        above = values - np.float32(tissue)
+    else:
+        ground = background(values, spacing_mm)
+        above, tissue = values - ground, float(np.median(ground))
+        noise = 1.4826 * float(np.median(np.abs(above)))
+    return Contrast(above, tissue, noise, float(np.percentile(above[inside], 75)))
