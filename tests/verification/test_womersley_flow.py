@@ -67,7 +67,8 @@ def test_pressure_loss_leads_the_flow(pulse: tuple[float, FlowSolution]) -> None
     """The first harmonic of the pressure drop: inertia makes it larger and earlier than the flow."""
     alpha, solution = pulse
     drop = solution.history[f"pressure_{INLET}"] - solution.history[f"pressure_{OUTLET}"]
-    flow = solution.history[f"inflow_{INLET}"]
+    # Pressures are those of an instant; the flows of the history are means over the sample before it.
+    flow = FLOW_ML_S * (1.0 + SWING * np.sin(2 * np.pi * solution.history["time_s"] / period_of(alpha)))
     measured = np.fft.rfft(drop)[1] / np.fft.rfft(flow)[1]
     area, omega = np.pi * (1e-3 * RADIUS_MM) ** 2, 2 * np.pi / period_of(alpha)
     shear = np.fft.rfft(exact_shear(alpha))[1] / (0.5 * 200 * SWING / 1j) / (1e-6 * FLOW_ML_S)
@@ -75,4 +76,4 @@ def test_pressure_loss_leads_the_flow(pulse: tuple[float, FlowSolution]) -> None
     impedance = 1j * omega * 1060.0 / area + 2.0 * shear / (1e-3 * RADIUS_MM)
     expected = impedance * 1e-3 * LENGTH_MM * 1e-6
     assert abs(measured) == pytest.approx(abs(expected), rel=0.05)
-    assert np.angle(measured / expected) == pytest.approx(0.0, abs=0.05)
+    assert np.angle(measured / expected) == pytest.approx(0.0, abs=0.04)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from aneuflow.quantities import quantity
 from aneuflow.types import Measure
 
 # Of the difference between the lattice and the one of twice its spacing, what the finer still misses in nine of ten cases.
@@ -22,5 +23,9 @@ def with_intervals(measures: tuple[Measure, ...], coarse: Mapping[str, float]) -
 
 def _with_interval(measure: Measure, coarse: float) -> Measure:
     half = max(_PART * abs(measure.value - coarse), _LEAST * abs(measure.value))
-    low = measure.value - half
-    return Measure(measure.id, measure.value, max(low, 0.0) if measure.value >= 0.0 else low, measure.value + half)
+    low, high = measure.value - half, measure.value + half
+    if measure.value >= 0.0:
+        low = max(low, 0.0)
+    if quantity(measure.id).unit == "%":
+        high = min(high, max(measure.value, 100.0))
+    return Measure(measure.id, measure.value, low, high)
