@@ -10,7 +10,7 @@ import pytest
 from aneuflow.errors import InputError, MethodError
 from aneuflow.flow.checkpoint import SolverState
 from aneuflow.flow.settings import FlowSettings
-from aneuflow.flow.solve import simulate
+from aneuflow.flow.solve import TwoLattices, coarse_flow, simulate, simulate_twice
 from aneuflow.types import Blood, BoundaryConditions, FlowSolution, InletCondition, OutletCondition, Waveform
 from tests.flow.tubes import INLET, OUTLET, frame_along, tube_model
 
@@ -29,11 +29,27 @@ def conditions(waveform: Waveform | None = None, blood: Blood | None = None) -> 
     )
 
 
+STEADY = FlowSettings(resolution_mm=0.2, steady=True, threads=1)
+
+
 @pytest.fixture(scope="module")
-def steady() -> FlowSolution:
-    return simulate(
-        tube_model(RADIUS_MM, LENGTH_MM, AXIS), conditions(), FlowSettings(resolution_mm=0.2, steady=True, threads=1)
-    )
+def both() -> TwoLattices:
+    return simulate_twice(tube_model(RADIUS_MM, LENGTH_MM, AXIS), conditions(), STEADY)
+
+
+@pytest.fixture(scope="module")
+def steady(both: TwoLattices) -> FlowSolution:
+    return both.fine
+
+
+def test_the_coarse_flow_is_had_alone_too(both: TwoLattices) -> None:
+    assert both.coarse is not None
+    alone = coarse_flow(tube_model(RADIUS_MM, LENGTH_MM, AXIS), conditions(PULSE), STEADY)
+    assert np.array_equal(alone.wall.points, both.fine.wall.points)
+    assert np.array_equal(alone.wall_fields["WSS_mean"], both.coarse.wall_fields["WSS_mean"])
+    assert alone.numerics["resolution_mm"] == 2 * both.fine.numerics["resolution_mm"]
+    with pytest.raises(MethodError, match=r"3 mm, is not resolved by a lattice of 1\.2 mm"):
+        coarse_flow(tube_model(RADIUS_MM, LENGTH_MM, AXIS), conditions(), STEADY.model_copy(update={"resolution_mm": 0.6}))
 
 
 def middle(points: np.ndarray) -> np.ndarray:

@@ -11,14 +11,14 @@ import numpy as np
 
 from aneuflow.errors import MethodError
 from aneuflow.flow.checkpoint import Checkpoint, SolverState
-from aneuflow.flow.result import Averages, Sampler, numbers_of
+from aneuflow.flow.result import Averages, Sampler, solution_of
 from aneuflow.flow.run import Run, Start, TooFast
 from aneuflow.flow.settings import FlowSettings
 from aneuflow.flow.setup import Domain, Units, build_domain, build_lattice
 from aneuflow.numerics.lattice.cuda import CudaDevice
 from aneuflow.numerics.lattice.gpu import GpuLattice
 from aneuflow.numerics.lattice.velocity_set import SOUND_SPEED
-from aneuflow.types import BoundaryConditions, LumenModel
+from aneuflow.types import BoundaryConditions, FlowSolution, LumenModel
 
 ATTEMPTS = 4
 _SAVE_EVERY_S = 60.0
@@ -81,9 +81,9 @@ class Problem:
         run.resume(state)
         return run
 
-    def numbers(self, averages: Averages, run: Run) -> dict[str, float]:
-        """The measures of a flow by quantity id."""
-        return numbers_of(self.model, self.boundary, self.sampler, averages, run.units)
+    def solution(self, averages: Averages, run: Run, numerics: Mapping[str, Any]) -> FlowSolution:
+        """A flow with its measures, those of the lattice alone."""
+        return solution_of(self.model, self.boundary, self.sampler, averages, run.units, numerics)
 
     def lumen_speed(self, run: Run) -> float:
         """Highest speed in the lumen, m/s; outlets of a coarse lattice have single cells that are much too fast."""

@@ -11,7 +11,7 @@ from aneuflow.flow.convergence import relative_change
 from aneuflow.flow.problem import ATTEMPTS, Problem, Solved, raised
 from aneuflow.flow.result import Averages, flow_ratio
 from aneuflow.flow.run import Run, Start, TooFast
-from aneuflow.types import FloatArray, Progress, Waveform
+from aneuflow.types import FloatArray, FlowSolution, Progress, Waveform
 
 SAMPLES = 100  # of a cycle
 # Where the first cycle is started from, in samples before its beginning: a steady flow, or that of a coarser lattice, forgets
@@ -40,8 +40,8 @@ def run_cycles(problem: Problem, start: Start | None, state: SolverState | None,
     raise problem.unstable()
 
 
-def one_cycle(problem: Problem, start: Start, progress: Progress) -> tuple[Start, dict[str, float]]:
-    """A cycle from the phase -RUN_IN / SAMPLES to the next such: a start for a finer lattice, and its measures by id."""
+def one_cycle(problem: Problem, start: Start, progress: Progress) -> tuple[Start, FlowSolution]:
+    """A cycle from the phase -RUN_IN / SAMPLES to the next such, and its end: a start for a finer lattice."""
     speed, peak = start.speed, int(np.argmax(flow_ratio(problem.boundary, SAMPLES)))
     for _ in range(ATTEMPTS):
         pairs, highest, averages = _pairs(problem, speed), 0.0, Averages.empty()
@@ -52,7 +52,7 @@ def one_cycle(problem: Problem, start: Start, progress: Progress) -> tuple[Start
                 highest = max(highest, problem.lumen_speed(run))
                 averages.add(problem.sampler.sample(run), peak=(sample + 1) % SAMPLES == peak)
                 progress((sample + RUN_IN + 1) / SAMPLES, "flow, coarse cycle")
-            return run.to_start(highest), problem.numbers(averages, run)
+            return run.to_start(highest), problem.solution(averages, run, {"resolution_mm": problem.domain.voxels.spacing})
         except TooFast as stopped:
             speed = raised(speed, stopped)
     raise problem.unstable()

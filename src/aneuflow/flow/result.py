@@ -206,13 +206,6 @@ def solution_of(
     return replace(solution, measures=hemodynamic_measures(model, boundary, solution, ostium))
 
 
-def numbers_of(
-    model: LumenModel, boundary: BoundaryConditions, sampler: Sampler, averages: Averages, units: Units
-) -> dict[str, float]:
-    """The measures of a flow by quantity id, without the rest of the solution."""
-    return {m.id: m.value for m in solution_of(model, boundary, sampler, averages, units, {}).measures}
-
-
 def flow_ratio(boundary: BoundaryConditions, samples: int) -> FloatArray:
     """Inflow over its mean at `samples` equal steps of the cycle."""
     waveform = boundary.waveform

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aneuflow.errors import MethodError
@@ -12,7 +12,7 @@ from aneuflow.flow.intervals import with_intervals
 from aneuflow.flow.loads import held_outlets, stored_pressures
 from aneuflow.flow.problem import Problem, Solved, coarse_of
 from aneuflow.flow.pulsatile import RUN_IN, SAMPLES, one_cycle, run_cycles
-from aneuflow.flow.result import flow_ratio, solution_of, upstream_shear_over_poiseuille
+from aneuflow.flow.result import flow_ratio, upstream_shear_over_poiseuille
 from aneuflow.flow.run import Start
 from aneuflow.flow.settings import FlowSettings
 from aneuflow.flow.setup import relaxation_time, thread_count
@@ -29,6 +29,18 @@ _START_SHARE = 0.1  # of the work
 _LEAST_FLOW = 0.05  # of the waveform's highest, for a steady start: with less it would take long to settle
 
 
+@dataclass(frozen=True, eq=False)
+class TwoLattices:
+    """A flow on the lattice that was asked for, and on the one of twice its spacing that it was started from.
+
+    coarse has the wall of `fine`, and measures without intervals; None where the run began without such a lattice, or from a
+    checkpoint, which keeps none of its fields.
+    """
+
+    fine: FlowSolution
+    coarse: FlowSolution | None
+
+
 def simulate(
     model: LumenModel,
     boundary: BoundaryConditions,
@@ -41,6 +53,34 @@ def simulate(
     Goes on from `checkpoint` where it holds a state. Raises InputError for boundary conditions that do not fit the model,
     ResourceError where memory does not suffice, MethodError where the flow stays unstable at ever shorter time steps.
     """
+    return simulate_twice(model, boundary, settings, progress, checkpoint).fine
+
+
+def coarse_flow(
+    model: LumenModel, boundary: BoundaryConditions, settings: FlowSettings, progress: Progress = no_progress
+) -> FlowSolution:
+    """The steady flow that `simulate_twice` gives as `coarse`, without the finer one: a sixteenth of the work.
+
+    Raises MethodError where the lattice of twice `settings.resolution_mm` is too coarse for the model, and what `simulate`
+    raises.
+    """
+    problem = _coarse(model, replace(boundary, waveform=None), settings, thread_count(settings.threads))
+    if problem is None:
+        raise MethodError(
+            f"The narrowest opening, {_narrowest_mm(model):.2g} mm, is not resolved by a lattice of "
+            f"{2.0 * settings.resolution_mm:g} mm; simulate the flow instead."
+        )
+    return _settled(problem, progress)[1]
+
+
+def simulate_twice(
+    model: LumenModel,
+    boundary: BoundaryConditions,
+    settings: FlowSettings,
+    progress: Progress = no_progress,
+    checkpoint: Checkpoint | None = None,
+) -> TwoLattices:
+    """What `simulate` gives, and the flow on the coarser lattice on the way to it. Raises what `simulate` raises."""
     began = time.monotonic()
     progress = _rising(progress)
     progress(0.0, "flow, lattice")
@@ -48,17 +88,18 @@ def simulate(
         boundary = replace(boundary, waveform=None)
     problem = Problem.of(model, boundary, settings, thread_count(settings.threads), checkpoint)
     state = checkpoint.load() if checkpoint is not None else None
+    start, coarse, numbers = None, None, {} if state is None else coarse_of(state)
     if state is None:
         start, coarse = _start(problem, lambda f, m: progress(_START_SHARE * f, m))
-    else:
-        start, coarse = None, coarse_of(state)
-    problem = replace(problem, coarse=coarse)
+        numbers = {} if coarse is None else {m.id: m.value for m in coarse.measures}
+    problem = replace(problem, coarse=numbers)
     march = settle if boundary.waveform is None else run_cycles
     solved = march(problem, start, state, lambda f, m: progress(_START_SHARE + (1.0 - _START_SHARE) * f, m))
     numerics = _numerics(problem, solved, time.monotonic() - began)
-    solution = solution_of(model, boundary, problem.sampler, solved.averages, solved.run.units, numerics)
+    solution = problem.solution(solved.averages, solved.run, numerics)
     progress(1.0, "flow, done")
-    return replace(solution, measures=with_intervals(solution.measures, coarse), notes=_notes(model, numerics))
+    measures = with_intervals(solution.measures, numbers)
+    return TwoLattices(replace(solution, measures=measures, notes=_notes(model, numerics)), coarse)
 
 
 def _rising(progress: Progress) -> Progress:
@@ -73,13 +114,13 @@ def _rising(progress: Progress) -> Progress:
     return report
 
 
-def _start(problem: Problem, progress: Progress) -> tuple[Start | None, dict[str, float]]:
-    """A flow near the one that is sought, from a lattice of half the resolution at a sixteenth of the cost, and its measures.
+def _start(problem: Problem, progress: Progress) -> tuple[Start | None, FlowSolution | None]:
+    """A flow near the one that is sought, from a lattice of half the resolution at a sixteenth of the cost.
 
-    Where that is too coarse: rest for a steady flow, a steady flow for a pulsatile one, and no measures.
+    Where that is too coarse: rest for a steady flow, a steady flow for a pulsatile one, and no solution.
     """
     steady = problem.boundary.waveform is None
-    coarse = _coarse(problem)
+    coarse = _coarse(problem.model, problem.boundary, problem.settings, problem.threads)
     if coarse is not None:
         try:
             if steady:
@@ -88,7 +129,7 @@ def _start(problem: Problem, progress: Progress) -> tuple[Start | None, dict[str
             return one_cycle(coarse, still, lambda f, m: progress(0.4 + 0.6 * f, m))
         except MethodError:  # unstable on the coarse lattice, which says nothing about the fine one
             pass
-    return (None if steady else _still_start(problem, progress)), {}
+    return (None if steady else _still_start(problem, progress)), None
 
 
 def _still_start(problem: Problem, progress: Progress) -> Start:
@@ -103,21 +144,21 @@ def _still_start(problem: Problem, progress: Progress) -> Start:
     return replace(start, stored=stored, speed=start.speed * float(ratio.max()) / held)
 
 
-def _settled(problem: Problem, progress: Progress) -> tuple[Start, dict[str, float]]:
+def _settled(problem: Problem, progress: Progress) -> tuple[Start, FlowSolution]:
     solved = settle(problem, None, None, progress)
     run = solved.run
     start = run.to_start(max(problem.lumen_speed(run), opening_speed(problem.model, problem.boundary)))
-    return start, problem.numbers(solved.averages, run)
+    return start, problem.solution(solved.averages, run, {"resolution_mm": problem.domain.voxels.spacing, **solved.reached})
 
 
-def _coarse(problem: Problem) -> Problem | None:
+def _coarse(model: LumenModel, boundary: BoundaryConditions, settings: FlowSettings, threads: int) -> Problem | None:
     """The problem at half the resolution, None where that is too coarse."""
-    spacing = 2.0 * problem.settings.resolution_mm
-    if _narrowest_mm(problem.model) < _COARSEST_CELLS * spacing:
+    spacing = 2.0 * settings.resolution_mm
+    if _narrowest_mm(model) < _COARSEST_CELLS * spacing:
         return None
-    settings = problem.settings.model_copy(update={"resolution_mm": spacing})
+    settings = settings.model_copy(update={"resolution_mm": spacing})
     try:
-        return replace(Problem.of(problem.model, problem.boundary, settings, problem.threads), subgrid=_SUBGRID)
+        return replace(Problem.of(model, boundary, settings, threads), subgrid=_SUBGRID)
     except MethodError:
         return None
 
