@@ -1,0 +1,1 @@
+"""The hemodynamics surrogate: the database it learns from (docs/database.md)."""

@@ -1,0 +1,108 @@
+"""A database is planned, run, stopped, gone on with, checked and packed; what no stage takes is refused with its reason."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+
+from aneuflow.case.files import read_json
+from aneuflow.errors import InputError
+from aneuflow.pipeline.database import (
+    array_path,
+    pack_database,
+    plan_database,
+    read_plan,
+    record_path,
+    records,
+    run_database,
+)
+from aneuflow.surrogate.card import card, check, check_text
+from aneuflow.surrogate.compact import read_compact
+from aneuflow.surrogate.design import DesignSettings
+from tests.conftest import shared_data
+
+SETTINGS = DesignSettings(cases=4, pulsatile=0)
+
+
+@pytest.fixture
+def balls(tmp_path: Path) -> Path:
+    """Shapes of three patients that no stage can take: spheres have no ends."""
+    folder = tmp_path / "shapes"
+    folder.mkdir()
+    for k in range(3):
+        trimesh.creation.icosphere(subdivisions=2, radius=3 + k).export(folder / f"{k}.stl")
+    (folder / "cohort.csv").write_text("name,patient,surface\n" + "".join(f"S{k},P{k},{k}.stl\n" for k in range(3)))
+    return folder
+
+
+def test_a_run_goes_on_where_it_stopped(balls: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "db"
+    plan = plan_database(balls, folder, SETTINGS)
+    assert plan_database(balls, folder, SETTINGS) == plan
+    assert run_database(folder, limit=2) == 2
+    assert [record_path(folder, case.id).exists() for case in plan.cases] == [True, True, False, False]
+    (folder / "cases" / f".{plan.cases[2].id}.npz").write_bytes(b"half a file of a killed run")
+    before = record_path(folder, plan.cases[0].id).stat().st_mtime_ns
+    assert run_database(folder) == 2
+    assert run_database(folder) == 0
+    assert record_path(folder, plan.cases[0].id).stat().st_mtime_ns == before
+    assert sorted(path.name for path in (folder / "cases").iterdir()) == sorted(f"{case.id}.json" for case in plan.cases)
+    found = check(plan.cases, records(folder, plan))
+    assert (found.ended, sum(found.refused.values())) == (4, 4)
+    assert {stage for stage, _ in found.refused} == {"model", "deform"}
+    assert "refused 3: model" in check_text(found)
+    with pytest.raises(InputError, match="No case has entered"):
+        pack_database(folder, tmp_path / "packed")
+
+
+def test_a_folder_holds_one_plan_and_one_run(balls: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "db"
+    plan_database(balls, folder, SETTINGS)
+    with pytest.raises(InputError, match="another plan"):
+        plan_database(balls, folder, DesignSettings(cases=5, pulsatile=0))
+    with (folder / "lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="Another run is at work"):
+            run_database(folder)
+    with pytest.raises(InputError, match="holds no plan"):
+        read_plan(tmp_path / "nothing")
+
+
+@pytest.mark.slow
+def test_a_real_shape_its_variant_and_its_artery_enter(tmp_path: Path) -> None:
+    shapes = tmp_path / "shapes"
+    shapes.mkdir()
+    lines = [f"{name},{name},{shared_data(f'intra/annotated/{name}.npz')}\n" for name in ("AN134", "AN11", "AN182-1")]
+    (shapes / "cohort.csv").write_text("name,patient,surface\n" + "".join(lines))
+    folder = tmp_path / "db"
+    plan = plan_database(shapes, folder, DesignSettings(cases=9, pulsatile=0, resolution_mm=0.3))
+    chosen = [case for case in plan.cases if case.base == "AN134"]
+    for case in plan.cases:
+        if case not in chosen:
+            record_path(folder, case.id).write_text('{"state": "refused", "stage": "test", "reason": "", "row": {}}')
+    assert run_database(folder) == len(chosen) == 3
+    ended = {case.id: read_json(record_path(folder, case.id)) for case in chosen}
+    assert {record["state"] for record in ended.values()} == {"entered"}, ended
+    sizes = pack_database(folder, tmp_path / "packed")
+    assert sum(sizes.values()) < 1_000_000
+    rows, arrays = read_compact(tmp_path / "packed", chosen[0].split)
+    assert [row["id"] for row in rows] == [case.id for case in chosen]
+    for k, row in enumerate(rows):
+        fast = np.linalg.norm(arrays["lumen_velocity"][k].astype(float), axis=1).max()
+        assert 0.5 < fast < 8.0
+        sac = arrays["wall_region"][k] == 1
+        if row["shape"] == "without-sac":
+            assert not sac.any()
+            continue
+        shear = np.linalg.norm(arrays["wall_shear"][k].astype(float), axis=1)[sac]
+        mean = np.average(shear, weights=arrays["wall_area"][k].astype(float)[sac]) * float(row["shear"])
+        assert mean == pytest.approx(float(row["fine_sac_tawss_mean"]), rel=0.1)
+        assert float(row["coarse_sac_tawss_mean"]) == pytest.approx(float(row["fine_sac_tawss_mean"]), rel=0.6)
+    with np.load(array_path(folder, chosen[0].id)) as file:
+        assert np.array_equal(file["wall_point"], arrays["wall_point"][0])
+    text = card(plan.settings, check(plan.cases, records(folder, plan)), [record["row"] for record in ended.values()])
+    assert "IntrA" in text and "| reynolds |" in text
