@@ -54,7 +54,7 @@ def test_a_run_goes_on_where_it_stopped(balls: Path, tmp_path: Path) -> None:
     found = check(plan.cases, records(folder, plan))
     assert (found.ended, sum(found.refused.values())) == (4, 4)
     assert {stage for stage, _ in found.refused} == {"model", "deform"}
-    assert "refused 3: model" in check_text(found)
+    assert "model: The surface has # openings" in check_text(found)
     with pytest.raises(InputError, match="No case has entered"):
         pack_database(folder, tmp_path / "packed")
 

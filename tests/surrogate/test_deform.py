@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -28,6 +30,7 @@ def frame() -> Frame:
         surface=Surface(points, triangles),
         in_sac=in_sac,
         axis_mm=axis,
+        axis_radius_mm=np.full(len(points), RADIUS),
         center_mm=np.array([0.0, RADIUS, 0.0]),
         radius_mm=1.4,
         parent_diameter_mm=2 * RADIUS,
@@ -129,4 +132,14 @@ def test_without_its_sac_the_artery_is_a_tube_again(frame: Frame) -> None:
     artery = without_sac(frame, NEUTRAL)
     assert len(sf.boundary_loops(artery.triangles)) == 2
     assert volume(artery) == pytest.approx(np.pi * RADIUS**2 * 16.0, rel=0.03)
-    assert np.linalg.norm(artery.points[:, :2], axis=1).max() < 1.2 * RADIUS
+    radius = np.linalg.norm(artery.points[np.abs(artery.points[:, 2]) < 7.5, :2], axis=1)
+    assert radius.min() > 0.85 * RADIUS and radius.max() < 1.1 * RADIUS
+
+
+def test_a_sac_with_a_branch_does_not_come_off(frame: Frame) -> None:
+    points, triangles = frame.surface.points, frame.surface.triangles
+    opened = triangles[~(points[triangles, 1] > MIDDLE + 0.8 * SAC).any(axis=1)]
+    used, opened, kept = sf.compact(points, opened)
+    of_points = {name: getattr(frame, name)[kept] for name in ("in_sac", "axis_mm", "axis_radius_mm")}
+    with pytest.raises(MethodError, match="no branch"):
+        without_sac(replace(frame, surface=Surface(used, opened), **of_points), NEUTRAL)

@@ -35,7 +35,7 @@ def plan(
     cases: Annotated[int, typer.Option(min=1, max=100_000, **_field("cases"))] = 450,
     pulsatile: Annotated[int, typer.Option(min=0, max=100_000, **_field("pulsatile"))] = 24,
     seed: Annotated[int, typer.Option(min=0, **_field("seed"))] = 11,
-    resolution: Annotated[float, typer.Option(min=0.1, max=0.5, **_field("resolution_mm"))] = 0.25,
+    resolution: Annotated[float, typer.Option(min=0.1, max=0.5, **_field("resolution_mm"))] = 0.2,
 ) -> None:
     """Plan a database: which shapes, how deformed, at which flow, and who trains, validates and tests."""
     settings = DesignSettings(cases=cases, pulsatile=pulsatile, seed=seed, resolution_mm=resolution)

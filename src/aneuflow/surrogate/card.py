@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def check(cases: Sequence[PlannedCase], records: Sequence[Mapping[str, Any]]) ->
 
 def _class_of(reason: str) -> str:
     """A reason without its numbers, so that like ones are counted together."""
-    return "".join("#" if letter.isdigit() else letter for letter in reason).replace("##", "#").replace("##", "#")
+    return re.sub(r"\d+(\.\d+)?", "#", reason)
 
 
 def check_text(found: Check) -> str:

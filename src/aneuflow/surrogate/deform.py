@@ -22,21 +22,23 @@ _FULL_AT = 0.6
 _NECK_REACH = 0.6  # of the neck's radius: how far along the wall a change of its width fades by a factor e
 _LOBE_WIDTH = 0.5  # of the sac's radius: standard deviation of a lobe
 _STRAIGHT = 0.6  # parent diameters to either side of the neck's rim that an added bend leaves as they are
-_PATCH_SMOOTHING = 10  # steps, over the place a sac was taken from
+_FLARE = 1.0  # of the neck's radius: how far around a sac that is taken away the wall is drawn back to the artery's radius
+_PATCH_SMOOTHING = 5  # pairs of steps, over the place a sac was taken from and around it
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
     """An open vessel surface and what its changes turn about.
 
-    in_sac (n,): which points are the sac's; axis_mm (n, 3): the point of the artery's centerline, as it would be without the
-    sac, nearest to each; center_mm and radius_mm of the neck; up, along, across: unit vectors into the sac, downstream, and
-    at right angles to both.
+    in_sac (n,): which points are the sac's; axis_mm (n, 3), axis_radius_mm (n,): the nearest point of the artery's centerline,
+    as it would be without the sac, and the artery's radius there; center_mm and radius_mm of the neck; up, along, across:
+    unit vectors into the sac, downstream, and at right angles to both.
     """
 
     surface: Surface
     in_sac: BoolArray
     axis_mm: FloatArray
+    axis_radius_mm: FloatArray
     center_mm: FloatArray
     radius_mm: float
     parent_diameter_mm: float
@@ -51,7 +53,8 @@ def frame_of(surface: Surface, model: LumenModel) -> Frame:
         raise MethodError("No aneurysm was found on the base shape; leave it out, or name its neck plane and assess it alone.")
     lines = (model.aneurysm.parent_line, *model.aneurysm.daughter_lines)
     nearest = cKDTree(model.lumen.surface.points).query(surface.points)[1]
-    line = np.concatenate([line.points_mm for line in lines])
+    line, radius = (np.concatenate([getattr(line, name) for line in lines]) for name in ("points_mm", "radius_mm"))
+    on_line = cKDTree(line).query(surface.points)[1]
     ostium, parent = model.aneurysm.ostium, model.aneurysm.parent_line
     up = ostium.normal / np.linalg.norm(ostium.normal)
     back = parent.points_mm[-1] - parent.points_mm
@@ -64,7 +67,8 @@ def frame_of(surface: Surface, model: LumenModel) -> Frame:
     return Frame(
         surface=surface,
         in_sac=model.lumen.region[nearest] == REGION_SAC,
-        axis_mm=line[cKDTree(line).query(surface.points)[1]],
+        axis_mm=line[on_line],
+        axis_radius_mm=radius[on_line],
         center_mm=np.asarray(ostium.center_mm),
         radius_mm=float(np.linalg.norm(ostium.neck_line_mm - ostium.center_mm, axis=1).mean()),
         parent_diameter_mm=2.0 * float(parent.radius_mm[-1]),
@@ -89,36 +93,43 @@ def deformed(frame: Frame, values: Mapping[str, float]) -> Surface:
 def without_sac(frame: Frame, values: Mapping[str, float]) -> Surface:
     """The artery as it would be without its sac, with the changes of caliber and course of `values`.
 
-    The hole is closed by a patch about the artery's centerline. Raises MethodError where that is not possible.
+    The hole is closed by a patch, and patch and flare drawn to the artery's radius about its centerline. Raises MethodError
+    where the sac does not come off as one piece that bears no branch, or the wall would pass through itself.
     """
     points = _bent(frame, _with_caliber(frame, values["caliber"]), values["bend_up"], values["bend_across"])
     axis = _bent(frame, frame.axis_mm, values["bend_up"], values["bend_across"])
     triangles = frame.surface.triangles
-    kept = triangles[~frame.in_sac[triangles].any(axis=1)]
-    label = sf.face_components(kept)
-    kept = kept[label == np.argmax(np.bincount(label))]
-    rims = [loop for loop in sf.boundary_loops(kept) if np.isin(loop, triangles[frame.in_sac[triangles].any(axis=1)]).all()]
-    if len(rims) != 1:
-        raise MethodError(
-            f"Taking the sac away leaves {len(rims)} holes in the wall where it takes one; the neck is not clean."
-        )
-    rim = rims[0]
-    inner, patch = sf.fill_disc(points[rim[::-1]], float(np.median(sf.edge_lengths(points, kept))))
-    numbers = np.concatenate([rim[::-1], len(points) + np.arange(len(inner))])
-    both = np.concatenate([points, inner])
+    of_sac = frame.in_sac[triangles].any(axis=1)
+    kept = triangles[~of_sac]
+    rims = [loop for loop in sf.boundary_loops(kept) if np.isin(loop, triangles[of_sac]).all()]
+    ends = len(sf.boundary_loops(triangles))
+    if len(rims) != 1 or len(sf.boundary_loops(kept)) != ends + 1 or sf.face_components(kept).max() > 0:
+        raise MethodError("The sac does not come off as one piece with one neck and no branch; the case is left out.")
+    rim = rims[0][::-1]
+    inner, patch = sf.fill_disc(points[rim], float(np.median(sf.edge_lengths(points, kept))))
+    numbers = np.concatenate([rim, len(points) + np.arange(len(inner))])
     whole = np.concatenate([kept, numbers[patch]]).astype(np.int32)
-    # The patch is pushed out to the radius of its rim, so that the artery stays round.
     nearest = cKDTree(axis).query(inner)[1]
-    away = inner - axis[nearest]
-    distance = np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
-    near = cKDTree(points[rim]).query(inner, k=min(3, len(rim)))[1]
-    radius = np.linalg.norm(points[rim] - axis[rim], axis=1)[near].mean(axis=1, keepdims=True)
-    both[len(points) :] = axis[nearest] + away / distance * np.maximum(distance, radius)
-    average = sf.neighbor_average(len(both), whole)
+    distance = sf.geodesic_distance(points, kept, rim)
+    drawn = np.concatenate([np.clip(1.0 - distance / (_FLARE * frame.radius_mm), 0.0, 1.0), np.ones(len(inner))])
+    places, about = np.concatenate([points, inner]), np.concatenate([axis, axis[nearest]])
+    radius = values["caliber"] * np.concatenate([frame.axis_radius_mm, frame.axis_radius_mm[nearest]])
+    return _sound(Surface(*_drawn_in(places, whole, about, radius, drawn)))
+
+
+def _drawn_in(
+    places: FloatArray, triangles: npt.NDArray[np.int32], axis: FloatArray, radius: FloatArray, part: FloatArray
+) -> tuple[FloatArray, npt.NDArray[np.int32]]:
+    """The surface, its points moved by `part` of the way to `radius` from `axis` and smoothed there; without unused points."""
+    away = places - axis
+    far = np.maximum(np.linalg.norm(away, axis=1), 1e-6)
+    moved = places + (part * (radius / far - 1.0))[:, None] * away
+    average = sf.neighbor_average(len(moved), triangles)
     for _ in range(_PATCH_SMOOTHING):
-        both[len(points) :] = 0.5 * (both + average @ both)[len(points) :]
-    fresh, whole, _ = sf.compact(both, whole)
-    return _sound(Surface(fresh, whole))
+        for factor in (0.5, -0.53):  # Taubin's: what smooths without shrinking
+            moved = moved + (factor * np.sqrt(part))[:, None] * (average @ moved - moved)
+    points, numbered, _ = sf.compact(moved, triangles)
+    return points, numbered
 
 
 def _with_caliber(frame: Frame, factor: float) -> FloatArray:
