@@ -5,7 +5,21 @@ from __future__ import annotations
 import typer
 
 from aneuflow import __version__
-from aneuflow.cli import assess, bench, client, compare, export, grade, pacs, serve, simulate_angiogram, stages, train, verify
+from aneuflow.cli import (
+    assess,
+    bench,
+    client,
+    compare,
+    database,
+    export,
+    grade,
+    pacs,
+    serve,
+    simulate_angiogram,
+    stages,
+    train,
+    verify,
+)
 
 app = typer.Typer(
     help="From an angiogram of an intracranial aneurysm to its shape, its blood flow and a report. Research use only.",
@@ -28,5 +42,20 @@ def _options(
     pass
 
 
-for command in (assess, stages, export, compare, pacs, verify, bench, grade, train, serve, client, simulate_angiogram):
+_COMMANDS = (
+    assess,
+    stages,
+    export,
+    compare,
+    pacs,
+    verify,
+    bench,
+    grade,
+    train,
+    database,
+    serve,
+    client,
+    simulate_angiogram,
+)
+for command in _COMMANDS:
     command.register(app)
