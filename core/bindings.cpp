@@ -40,6 +40,9 @@ nb::dict setup(const Lattice& self) {
     all["wall_shares"] = give(std::move(share), {kWallShares, links});
     all["wall_blocks"] = nb::make_tuple(copy(self.walls.direction), copy(self.walls.lanes));
     all["wall_weight"] = self.walls.total_weight;
+    all["wall_fit"] = copy(self.walls.fit);
+    all["fits"] = nb::make_tuple(self.fits.count, self.fits.cells, copy(self.fits.cell), copy(self.fits.weight));
+    all["refit"] = kRefit;
     all["block"] = kBlock;
     all["relaxation"] = nb::make_tuple(self.relaxation.keep, self.relaxation.keep_third, copy(self.relaxation_table),
                                        self.relaxation.first_bits, self.relaxation.shift);
@@ -105,12 +108,22 @@ NB_MODULE(_core, m) {
             "inflow"_a, "outflow"_a)
         .def(
             "set_walls",
-            [](Lattice& self, Array<std::int32_t> cell, Array<std::int32_t> direction, Array<float> coefficients) {
-                require(coefficients.size() == kWallShares * cell.size() && direction.size() == cell.size(),
+            [](Lattice& self, Array<std::int32_t> cell, Array<std::int32_t> direction, Array<float> coefficients,
+               Array<std::int32_t> fit, Array<std::int32_t> fit_cells, Array<float> fit_weights) {
+                require(coefficients.size() == kWallShares * cell.size() && direction.size() == cell.size() &&
+                            fit.size() == cell.size(),
                         "one row for each link");
-                self.set_walls(static_cast<int>(cell.size()), cell.data(), direction.data(), coefficients.data());
+                require(fit_cells.ndim() == 2 && fit_weights.size() == kTerms * fit_cells.size(),
+                        "fit_cells must be (n, k), fit_weights (n, 5, k)");
+                WallFits fits;
+                fits.count = static_cast<int>(fit_cells.shape(0));
+                fits.cells = static_cast<int>(fit_cells.shape(1));
+                fits.cell.assign(fit_cells.data(), fit_cells.data() + fit_cells.size());
+                fits.weight.assign(fit_weights.data(), fit_weights.data() + fit_weights.size());
+                self.set_walls(static_cast<int>(cell.size()), cell.data(), direction.data(), coefficients.data(),
+                               fit.data(), std::move(fits));
             },
-            "cell"_a, "direction"_a, "coefficients"_a)
+            "cell"_a, "direction"_a, "coefficients"_a, "fit"_a, "fit_cells"_a, "fit_weights"_a)
         .def(
             "add_inlet",
             [](Lattice& self, Array<std::int32_t> cell, Array<std::int32_t> direction, Array<float> gain) {

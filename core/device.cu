@@ -57,11 +57,38 @@ KERNEL(odd, float* f, float* momentum, int stride, int count, float keep, float 
     }
 }
 
-// `links` with the padding of WallLinks, whose `block` cells share a direction; share (6, links); gain (links,) is what
-// each adds to the mass, zero in the padding.
+// The coefficients `found` (count, kTerms, 3) of WallFits from the momentum.
+KERNEL(fit, const float* momentum, int stride, int count, int cells, const int* cell, const float* weight,
+       float* found) {
+    EACH(k, count) {
+        for (int t = 0; t < kTerms; ++t)
+            for (int a = 0; a < 3; ++a) {
+                float sum = 0.0f;
+                for (int n = 0; n < cells; ++n)
+                    sum += weight[(k * kTerms + t) * cells + n] * momentum[a * stride + cell[k * cells + n]];
+                found[(k * kTerms + t) * 3 + a] = sum;
+            }
+    }
+}
+
+// `links` with the padding of WallLinks, whose `block` cells share a direction; share (kWallShares, links).
+KERNEL(offsets, int links, int block, const int* direction, const float* share, const int* fit, const float* found,
+       float* offset) {
+    EACH(k, links) {
+        const int* along = kVelocity[direction[k / block]];
+        float sum = 0.0f;
+        for (int t = 0; t < kTerms; ++t) {
+            const float* at = found + (fit[k] * kTerms + t) * 3;
+            sum += share[(kShares + t) * links + k] * (along[0] * at[0] + along[1] * at[1] + along[2] * at[2]);
+        }
+        offset[k] = sum;
+    }
+}
+
+// gain (links,) is what each link adds to the mass, zero in the padding.
 KERNEL(walls, float* f, const float* momentum, int stride, int links, int block, const int* direction, const int* lanes,
-       const int* cell, const int* cell_1, const int* cell_2, const float* share, int swapped, float give_back,
-       float* gain) {
+       const int* cell, const int* cell_1, const int* cell_2, const float* share, const float* offset, int swapped,
+       float give_back, float* gain) {
     const float *jx = momentum, *jy = jx + stride, *jz = jy + stride;
     EACH(k, links) {
         gain[k] = 0.0f;
@@ -81,7 +108,7 @@ KERNEL(walls, float* f, const float* momentum, int stride, int links, int block,
                              d * quadratic(jx[z], jy[z], jz[z]);
         const float left = back[x];
         const float comes = a * left + b * arrived[swapped ? y : x] + c * returned[swapped ? x : y] +
-                            d * arrived[swapped ? z : y] + w * (beyond - shared);
+                            d * arrived[swapped ? z : y] + w * (beyond - shared + offset[k]);
         gain[k] = comes - left;
         back[x] = comes - give_back * w;
     }

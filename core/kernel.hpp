@@ -6,6 +6,9 @@ namespace aneuflow {
 
 constexpr int kDirections = 27;
 constexpr int kPairs = 13;
+constexpr int kShares = 6, kTerms = 5;  // of a wall link
+constexpr int kWallShares = kShares + kTerms;
+constexpr int kRefit = 20;  // steps between two fits of the velocity beside the wall; even
 
 // Rest first, then pairs of opposite directions.
 constexpr int kVelocity[kDirections][3] = {

@@ -49,8 +49,11 @@ int Lattice::neighbor(int direction, int cell) const {
     return slot / stride == static_cast<std::size_t>(direction) ? static_cast<int>(slot % stride) : -1;
 }
 
-void Lattice::set_walls(int count, const std::int32_t* cell, const std::int32_t* direction, const float* coefficients) {
+void Lattice::set_walls(int count, const std::int32_t* cell, const std::int32_t* direction, const float* coefficients,
+                        const std::int32_t* fit, WallFits all) {
     walls = {};
+    fits = std::move(all);
+    fits.found.assign(static_cast<std::size_t>(3 * kTerms) * fits.count, 0.0f);
     std::vector<std::int32_t> links[kDirections];
     for (int k = 0; k < count; ++k) links[direction[k]].push_back(k);
     for (int i = 1; i < kDirections; ++i) {
@@ -61,6 +64,7 @@ void Lattice::set_walls(int count, const std::int32_t* cell, const std::int32_t*
             walls.cell.push_back(x);
             walls.cell_1.push_back(behind < 0 ? x : behind);
             walls.cell_2.push_back(far < 0 ? x : far);
+            walls.fit.push_back(fit[k]);
             for (int n = 0; n < kWallShares; ++n)
                 walls.share[n].push_back(coefficients[static_cast<std::size_t>(kWallShares) * k + n]);
         }
@@ -68,9 +72,10 @@ void Lattice::set_walls(int count, const std::int32_t* cell, const std::int32_t*
         walls.direction.resize(blocks, i);
         walls.lanes.resize(blocks, kBlock);
         if (walls.cell.size() % kBlock) walls.lanes.back() = static_cast<int>(walls.cell.size() % kBlock);
-        for (std::vector<std::int32_t>* cells : {&walls.cell, &walls.cell_1, &walls.cell_2})
+        for (std::vector<std::int32_t>* cells : {&walls.cell, &walls.cell_1, &walls.cell_2, &walls.fit})
             cells->resize(blocks * kBlock);
         for (std::vector<float>& share : walls.share) share.resize(blocks * kBlock);
+        walls.offset.resize(blocks * kBlock);
         walls.total_weight += weight(i) * static_cast<double>(links[i].size());
     }
 }
@@ -259,6 +264,11 @@ void Lattice::run(int pairs, const double amplitude[2], const double phase[2], i
             const std::vector<double>& last = gained[1 - step % 2];
             const double rate = wall_blocks ? std::accumulate(last.begin(), last.end(), 0.0) / walls.total_weight : 0.0;
 #pragma omp barrier
+            if (step % kRefit == 0) {
+                step_.fit(cells_, fits, part(fits.count, rank), part(fits.count, rank + 1));
+#pragma omp barrier
+                step_.offsets(walls, fits, part(wall_blocks, rank), part(wall_blocks, rank + 1));
+            }
             if (rank == 0)
                 pass_openings(amplitude[0] + (amplitude[1] - amplitude[0]) * (step + 1) / steps,
                               phase[0] + phase[1] * (step + 1));

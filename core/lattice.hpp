@@ -15,7 +15,6 @@
 
 namespace aneuflow {
 
-constexpr int kWallShares = 6;
 constexpr int kBlock = 16;  // cells a step works on at once; strides are multiples of it
 
 // Shear-dependent relaxation: `keep` over the bit pattern of the squared stress, which is a piecewise linear logarithm.
@@ -42,12 +41,24 @@ struct Cells {
 // These shares are for what is linear in the velocity. The quadratic part of the equilibrium is taken out of each and
 // put in for the velocity beyond the wall, linear between no slip and the cell: v0 * u(x) + v1 * u(x - c_i). Shared out
 // like the rest it would leave a drag of the order of u^2 on walls oblique to the lattice.
+// What they miss of a velocity that bends is `offset` times the link's weight: every kRefit steps, the terms times the
+// velocity along the link of a fit beside the wall.
 // Sorted by direction; each direction begins a block.
 struct WallLinks {
     std::vector<std::int32_t> cell, cell_1, cell_2;  // x, x - c_i, x - 2 c_i; x itself where that is no fluid
-    std::vector<float> share[kWallShares];           // a, b, c, d, v0, v1
-    std::vector<std::int32_t> direction, lanes;      // of each block: the direction, and how many links it has
+    std::vector<float> share[kWallShares];           // a, b, c, d, v0, v1, then the terms
+    std::vector<std::int32_t> fit;
+    std::vector<float> offset;
+    std::vector<std::int32_t> direction, lanes;  // of each block: the direction, and how many links it has
     double total_weight = 0.0;
+};
+
+// Fits of the velocity beside the wall: kTerms coefficients of each component, from the momentum of some cells.
+struct WallFits {
+    int count = 0, cells = 0;        // fits, and cells of each
+    std::vector<std::int32_t> cell;  // (count, cells)
+    std::vector<float> weight;       // (count, kTerms, cells)
+    std::vector<float> found;        // (count, kTerms, 3)
 };
 
 struct Step {
@@ -55,6 +66,8 @@ struct Step {
     void (*odd)(const Cells&, const Relaxation&, int first_block, int end_block);
     // Gives the mass gained; takes `give_back` times its weight from each link.
     double (*walls)(const Cells&, const WallLinks&, bool swapped, float give_back, int first_block, int end_block);
+    void (*fit)(const Cells&, WallFits&, int first, int end);
+    void (*offsets)(WallLinks&, const WallFits&, int first_block, int end_block);
     void (*fields)(const Cells&, int first_block, int end_block, float* out);  // out (10, stride)
 };
 Step step_baseline();
@@ -95,8 +108,9 @@ class Lattice {
   public:
     Lattice(int cells, const std::int32_t* neighbors);  // neighbors (26, cells), -1 where there is no fluid
 
-    void set_walls(int count, const std::int32_t* cell, const std::int32_t* direction,
-                   const float* coefficients);  // a, b, c, d, v0, v1 of each link
+    // coefficients: a, b, c, d, v0, v1 and the terms of each link; fit: which of `fits` is the link's.
+    void set_walls(int count, const std::int32_t* cell, const std::int32_t* direction, const float* coefficients,
+                   const std::int32_t* fit, WallFits fits);
     void add_inlet(int links, const std::int32_t* cell, const std::int32_t* direction, int rows, const float* gain);
     void add_outlet(int links, const std::int32_t* cell, const std::int32_t* direction, const float* normal,
                     float share, float density, float impedance, float integral);
@@ -124,6 +138,7 @@ class Lattice {
     std::vector<Load> loads;
     std::vector<std::int32_t> slots;  // (26, stride)
     WallLinks walls;
+    WallFits fits;
     // What the pressure of all loads has in common, as density. A rigid lumen of incompressible blood does not feel it,
     // a lattice would store mass by it: it never enters the lattice.
     double reference = 0.0;

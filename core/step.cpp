@@ -109,6 +109,7 @@ double walls(const Cells& c, const WallLinks& w, bool swapped, float give_back, 
         const std::int32_t *x0 = w.cell.data() + start, *x1 = w.cell_1.data() + start, *x2 = w.cell_2.data() + start;
         const std::int32_t *at_1 = swapped ? x1 : x0, *at_2 = swapped ? x2 : x1, *at_back = swapped ? x0 : x1;
         const float *a = w.share[0].data() + start, *b = w.share[1].data() + start, *d = w.share[3].data() + start;
+        const float* extra = w.offset.data() + start;
         const float *e = w.share[2].data() + start, *v0 = w.share[4].data() + start, *v1 = w.share[5].data() + start;
         const auto pass = [&](int lanes) {
             float gain = 0.0f;
@@ -125,7 +126,7 @@ double walls(const Cells& c, const WallLinks& w, bool swapped, float give_back, 
                                      b[l] * quadratic(jx[y], jy[y], jz[y]) + d[l] * quadratic(jx[z], jy[z], jz[z]);
                 const float left = back[x];
                 const float comes = a[l] * left + b[l] * arrived[at_1[l]] + e[l] * returned[at_back[l]] +
-                                    d[l] * arrived[at_2[l]] + wi * (beyond - shared);
+                                    d[l] * arrived[at_2[l]] + wi * (beyond - shared + extra[l]);
                 gain += comes - left;
                 back[x] = comes - give_back * wi;
             }
@@ -135,6 +136,33 @@ double walls(const Cells& c, const WallLinks& w, bool swapped, float give_back, 
         gained += w.lanes[block] == kBlock ? pass(kBlock) : pass(w.lanes[block]);
     }
     return gained;
+}
+
+void fit(const Cells& c, WallFits& fits, int first, int end) {
+    const std::size_t stride = c.stride;
+    for (int k = first; k < end; ++k) {
+        const std::int32_t* cell = fits.cell.data() + static_cast<std::size_t>(fits.cells) * k;
+        const float* weight = fits.weight.data() + static_cast<std::size_t>(kTerms * fits.cells) * k;
+        float sum[kTerms][3] = {};
+        for (int n = 0; n < fits.cells; ++n)
+            for (int t = 0; t < kTerms; ++t)
+                for (int a = 0; a < 3; ++a) sum[t][a] += weight[t * fits.cells + n] * c.momentum[a * stride + cell[n]];
+        std::memcpy(fits.found.data() + static_cast<std::size_t>(3 * kTerms) * k, sum, sizeof sum);
+    }
+}
+
+void offsets(WallLinks& w, const WallFits& fits, int first, int end) {
+    for (int block = first; block < end; ++block) {
+        const int* along = kVelocity[w.direction[block]];
+        for (int k = block * kBlock; k < block * kBlock + w.lanes[block]; ++k) {
+            const float* found = fits.found.data() + static_cast<std::size_t>(3 * kTerms) * w.fit[k];
+            float sum = 0.0f;
+            for (int t = 0; t < kTerms; ++t)
+                sum += w.share[kShares + t][k] *
+                       (along[0] * found[3 * t] + along[1] * found[3 * t + 1] + along[2] * found[3 * t + 2]);
+            w.offset[k] = sum;
+        }
+    }
 }
 
 void fields(const Cells& c, int first, int end, float* out) {
@@ -152,9 +180,9 @@ void fields(const Cells& c, int first, int end, float* out) {
 }  // namespace
 
 #ifdef ANEUFLOW_WIDE
-Step step_wide() { return {even, odd, walls, fields}; }
+Step step_wide() { return {even, odd, walls, fit, offsets, fields}; }
 #else
-Step step_baseline() { return {even, odd, walls, fields}; }
+Step step_baseline() { return {even, odd, walls, fit, offsets, fields}; }
 #endif
 
 }  // namespace aneuflow

@@ -12,9 +12,10 @@ from aneuflow.errors import InputError, MethodError, ResourceError
 from aneuflow.flow.loads import outlet_circuits
 from aneuflow.numerics.inlet_profile import inlet_velocity
 from aneuflow.numerics.lattice import core
-from aneuflow.numerics.lattice.relaxation import third_order_keep
+from aneuflow.numerics.lattice.relaxation import PRODUCT, third_order_keep
 from aneuflow.numerics.lattice.velocity_set import SOUND_SPEED, VELOCITIES, WEIGHTS
 from aneuflow.numerics.lattice.voxels import Voxels, voxelize
+from aneuflow.numerics.lattice.wall_fit import WallFits, wall_fits, wall_terms
 from aneuflow.numerics.lattice.walls import behind, wall_coefficients
 from aneuflow.numerics.rheology import relaxation_table
 from aneuflow.types import (
@@ -62,10 +63,14 @@ class Units:
 
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """The cells of a lumen with its extensions; link_patch (k,): 0 wall, else the id of the cap that the link crosses."""
+    """The cells of a lumen with its extensions; link_patch (k,): 0 wall, else the id of the cap that the link crosses.
+
+    fits: of the velocity beside the wall, for the links of patch 0.
+    """
 
     voxels: Voxels
     link_patch: IntArray
+    fits: WallFits
 
     def links(self, patch: int) -> npt.NDArray[np.intp]:
         return np.flatnonzero(self.link_patch == patch)
@@ -104,7 +109,9 @@ def build_domain(model: LumenModel, boundary: BoundaryConditions, spacing_mm: fl
                 f"Opening {id} is hardly met by the lattice of {spacing_mm:g} mm, or is not connected to the rest of the "
                 "lumen; set a finer --resolution or check the model."
             )
-    return Domain(voxels, patch)
+    walls = surface.surface.triangles[surface.patch == WALL_PATCH]
+    fits = wall_fits(voxels, np.flatnonzero(patch == WALL_PATCH), surface.surface.points, walls)
+    return Domain(voxels, patch, fits)
 
 
 def _check_memory(surface: PatchedSurface, spacing_mm: float) -> None:
@@ -131,9 +138,11 @@ def build_lattice(
     lattice = core.Lattice(domain.voxels.neighbors)
     walls = domain.links(WALL_PATCH)
     tau = relaxation_time(boundary, units)
-    lattice.set_walls(
-        *domain.arrays(walls), wall_coefficients(domain.voxels.link_distance[walls], behind(domain.voxels, walls), tau)
-    )
+    rear, fits = behind(domain.voxels, walls), domain.fits
+    shares = wall_coefficients(domain.voxels.link_distance[walls], rear, tau)
+    terms = wall_terms(domain.voxels, walls, fits, shares, rear, tau, PRODUCT)
+    coefficients = np.ascontiguousarray(np.column_stack([shares, terms]))
+    lattice.set_walls(*domain.arrays(walls), coefficients, fits.of_link, fits.cells, fits.weights)
     caps = {cap.id: cap for cap in model.extended_caps}
     for id in cap_ids(boundary):
         if id not in caps:

@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 from aneuflow.flow.setup import Domain
 from aneuflow.numerics.distance import distance_to_surface
 from aneuflow.numerics.rheology import viscosity
-from aneuflow.numerics.surface import vertex_normals
+from aneuflow.numerics.surface import tangents, vertex_normals
 from aneuflow.types import WALL_PATCH, Blood, Float32Array, FloatArray, PatchedSurface, Surface
 
 _CELLS = 32  # the most that one fit takes
@@ -64,7 +64,7 @@ def wall_operator(domain: Domain, surface: PatchedSurface, wall: Surface) -> Wal
     d = distance[near] / spacing
     weight = np.exp(-0.5 * (far / (_WIDTH * spacing)) ** 2, where=found, out=np.zeros_like(far))
     weight[found & ((depth < 0.0) | (np.abs(depth - d) > _OTHER_WALL))] = 0.0
-    first, second = _tangents(normals)
+    first, second = tangents(normals)
     basis = np.stack(
         [d, d**2, d**3, d * np.einsum("nkd,nd->nk", offset, first), d * np.einsum("nkd,nd->nk", offset, second)], axis=2
     )
@@ -76,11 +76,3 @@ def wall_operator(domain: Domain, surface: PatchedSurface, wall: Surface) -> Wal
     slope = sparse.csr_array((fit.ravel() / (1e-3 * spacing), (rows, near.ravel())), shape=shape)
     mean = sparse.csr_array(((weight / total).ravel(), (rows, near.ravel())), shape=shape)
     return WallOperator(slope, mean, normals)
-
-
-def _tangents(normals: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Two unit vectors (n, 3) each, at right angles to the normals and to each other."""
-    other = np.eye(3)[np.argmin(np.abs(normals), axis=1)]
-    first = np.cross(normals, other)
-    first /= np.linalg.norm(first, axis=1, keepdims=True)
-    return first, np.cross(normals, first)

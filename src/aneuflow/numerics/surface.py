@@ -521,3 +521,11 @@ def _loop_scheme(points: FloatArray, triangles: npt.NDArray[Any]) -> tuple[Float
     a, b, c = corners.T
     fine = np.stack([a, ab, ca, ab, b, bc, ca, bc, c, ab, bc, ca], axis=1).reshape(-1, 3)
     return np.concatenate([kept, middle]), fine.astype(np.int32)
+
+
+def tangents(normals: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Two unit vectors (n, 3) each, at right angles to the normals and to each other."""
+    other = np.eye(3)[np.argmin(np.abs(normals), axis=1)]
+    first = np.cross(normals, other)
+    first /= np.linalg.norm(first, axis=1, keepdims=True)
+    return first, np.cross(normals, first)

@@ -114,7 +114,8 @@ def test_the_kernels_compile_for_a_gpu(architecture: str) -> None:
     pytest.importorskip("cuda.bindings.nvrtc", reason="the extra gpu is not installed")
     cubin = cuda.compiled(architecture)
     assert cubin.startswith(b"\x7fELF")
-    assert all(kernel.encode() in cubin for kernel in ("even", "odd", "walls", "inlet", "let_out", "outlet", "sum", "fields"))
+    kernels = ("even", "odd", "fit", "offsets", "walls", "inlet", "let_out", "outlet", "sum", "fields")
+    assert all(kernel.encode() in cubin for kernel in kernels)
 
 
 def test_a_machine_without_a_gpu_is_told_so() -> None:

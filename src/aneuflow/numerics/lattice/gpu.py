@@ -52,6 +52,11 @@ class GpuLattice:
         stay, stay_third, table, first_bits, shift = setup["relaxation"]
         self._relaxation = (stay, stay_third, keep(table) if len(table) else None, len(table), first_bits, shift)
         self._wall = [keep(values) for values in (*setup["wall_blocks"], *setup["wall_cells"], setup["wall_shares"])]
+        self._offset = keep(np.zeros(max(setup["wall_shares"].shape[1], 1), dtype=np.float32))
+        fits, near, cell, weight = setup["fits"]
+        self._fits = (fits, near, keep(cell), keep(weight))
+        self._found = keep(np.zeros(max(3 * len(weight) // max(near, 1), 1), dtype=np.float32))
+        self._fit_of_link, self._refit = keep(setup["wall_fit"]), setup["refit"]
         self._wall_links, self._wall_weight, self._block = setup["wall_shares"].shape[1], setup["wall_weight"], setup["block"]
         self._inlets = [_Inlet(device, self._stride, *inlet) for inlet in setup["inlets"]]
         self._outlets = [(len(cell), keep(cell), keep(direction), normal) for cell, direction, normal in setup["outlets"]]
@@ -78,6 +83,8 @@ class GpuLattice:
                 scale = amplitude + (amplitude_end - amplitude) * (step + 1) / steps
                 inflow = np.array([self._pass_inlet(k, scale, phase + phase_step * (step + 1)) for k in range(len(into))])
                 self._pass_outlets()
+                if step % self._refit == 0:
+                    self._fit_walls()
                 self._pass_walls(swapped=step % 2 == 0)
                 self._device.fetch_soon(self._sums_there, self._sums)
         self._mean_inflow, self._mean_outflow = into / max(steps, 1), out / max(steps, 1)
@@ -113,12 +120,22 @@ class GpuLattice:
             self._device.call("outlet", links, *cells, *normal, float(pressures[k]), self._changes[row])
             self._sum(row, links)
 
+    def _fit_walls(self) -> None:
+        if self._wall_links == 0:
+            return
+        direction, share = self._wall[0], self._wall[-1]
+        self._device.call("fit", self._fits[0], self._momentum, self._stride, *self._fits, self._found)
+        links = (self._wall_links, self._block, direction, share, self._fit_of_link, self._found, self._offset)
+        self._device.call("offsets", self._wall_links, *links)
+
     def _pass_walls(self, swapped: bool) -> None:
         if self._wall_links == 0:
             return
         cells = (self._populations, self._momentum, self._stride, self._wall_links, self._block)
         give_back = self._leak / self._wall_weight
-        self._device.call("walls", self._wall_links, *cells, *self._wall, int(swapped), give_back, self._changes[-1])
+        self._device.call(
+            "walls", self._wall_links, *cells, *self._wall, self._offset, int(swapped), give_back, self._changes[-1]
+        )
         self._sum(len(self._changes) - 1, self._wall_links)
 
     def _sum(self, row: int, count: int) -> None:
