@@ -23,6 +23,8 @@ const mark: Plugin = {
 };
 
 export default defineConfig({
+  // The page also lies in the secret folder of `aneuflow edit`.
+  base: "./",
   plugins: [wallAsModule, mark],
   // NiiVue can read Zarr, whose decoders are larger than all the rest; no case has any.
   resolve: { alias: { zarrita: new URL("src/no-zarr.ts", import.meta.url).pathname } },

@@ -14,7 +14,7 @@ from aneuflow.service.models import Case, CaseFile
 from aneuflow.service.system import System, first_start
 from tests.service.made_cases import write_case
 
-FILES = {"report/report.html": "the report", "model/lumen.vtp": "the wall"}
+FILES = {"report/report.html": "the report", "surface/surface.vtp": "the wall"}
 
 
 def test_a_case_folder_is_taken_in_once(system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,9 @@
 // The server's API: the shapes the terminal uses, and how it asks.
+import { address } from "./address";
 import { say } from "./dom";
 
-export interface Me { name: string; is_administrator: boolean; must_change: boolean; csrf: string }
+/** `case_id`: the one case there is, on the page of `aneuflow edit`. */
+export interface Me { name: string; is_administrator: boolean; must_change: boolean; csrf: string; case_id?: string }
 export type Role = "reader" | "editor" | "administrator" | "auditor";
 export interface Project { id: string; name: string; role: Role }
 export interface Job {
@@ -53,7 +55,7 @@ export async function ask<T>(method: string, path: string, body?: unknown, signa
   const isBytes = body instanceof Blob;
   if (body !== undefined && !isBytes) headers["content-type"] = "application/json";
   const sent = body === undefined || isBytes ? (body as Blob | undefined) : JSON.stringify(body);
-  const answer = await fetch(path, { method, headers, body: sent ?? null, signal: signal ?? null });
+  const answer = await fetch(address(path), { method, headers, body: sent ?? null, signal: signal ?? null });
   if (answer.ok) return (answer.headers.get("content-length") === "0" ? null : await answer.json()) as T;
   if (answer.status === 401 && path !== "/api/session") dispatchEvent(new Event("signed-out"));
   const problem = (await answer.json().catch(() => ({}))) as { detail?: string };
@@ -73,14 +75,15 @@ export async function attempt(act: () => Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** Repeat while the page is seen; `act` says after how many seconds. */
+/** Repeat while the page is seen; `act` says after how many seconds, an event "changed" ends the pause before. */
 export async function repeat(signal: AbortSignal, act: () => Promise<number>): Promise<void> {
   while (!signal.aborted) {
     let pause = 5;
     if (!document.hidden) pause = await act().catch(() => 5);
     await new Promise((resolve) => {
-      const timer = setTimeout(resolve, 1000 * pause);
-      signal.addEventListener("abort", () => { clearTimeout(timer); resolve(null); }, { once: true });
+      const timer = setTimeout(resolve, 1000 * pause), end = () => { clearTimeout(timer); resolve(null); };
+      signal.addEventListener("abort", end, { once: true });
+      addEventListener("changed", end, { once: true });
     });
   }
 }

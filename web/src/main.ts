@@ -17,14 +17,14 @@ function shell(): HTMLElement {
   const main = element("main", { id: "main", tabIndex: -1 });
   const languages = choice([["en", "English"], ["zh", "中文"]], language(), { "aria-label": t("language"), name: "language",
     onchange: async () => { await speak(languages.value as Language); show(); } });
-  const who = me && [
+  const who = me && !me.case_id ? [
     element("a", { href: "#/account" }, me.name),
     button(t("sign_out"), () => attempt(async () => { await ask("DELETE", "/api/session"); leave(); }), { className: "plain" }),
-  ];
+  ] : [];
   document.body.replaceChildren(
     element("a", { href: "#main", className: "skip", onclick: (event: Event) => { event.preventDefault(); main.focus(); } }, t("skip")),
     element("header", {}, element("a", { href: "#/", className: "brand" }, "aneuflow"), element("span", { className: "soft" }, t("research")),
-      element("span", { className: "grow" }), languages, button(t("theme"), turnTheme, { className: "plain" }), ...(who ?? [])),
+      element("span", { className: "grow" }), languages, button(t("theme"), turnTheme, { className: "plain" }), ...who),
     main, tray(), element("div", { id: "messages", role: "status", "aria-live": "polite" }));
   return main;
 }
@@ -57,7 +57,8 @@ function show(secret = ""): void {
   if (!me) return signInPage(main, enter);
   if (me.must_change) return firstPasswordPage(main, me, secret, enter);
   const [, kind, id] = location.hash.split("/");
-  if (kind === "cases" && id) void casePage(main, id, page.signal);
+  if (me.case_id) void casePage(main, me.case_id, page.signal);
+  else if (kind === "cases" && id) void casePage(main, id, page.signal);
   else if (kind === "account") void accountPage(main, me, enter);
   else void worklistPage(main, page.signal);
 }

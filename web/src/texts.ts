@@ -1,4 +1,6 @@
 // Every word the terminal shows, from the catalogue that the reports are written from.
+import { address } from "./address";
+
 export type Language = "en" | "zh";
 
 const KEPT = "aneuflow.language";
@@ -13,7 +15,7 @@ export async function speak(wanted?: Language): Promise<void> {
   const first = navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";
   current = wanted ?? (localStorage.getItem(KEPT) as Language | null) ?? first;
   if (wanted) localStorage.setItem(KEPT, wanted);
-  texts = (await (await fetch(`/api/texts/${current}`)).json()) as Record<string, string>;
+  texts = (await (await fetch(address(`/api/texts/${current}`))).json()) as Record<string, string>;
   document.documentElement.lang = current === "zh" ? "zh-Hans" : "en";
 }
 

@@ -11,6 +11,7 @@ from aneuflow.cli import (
     client,
     compare,
     database,
+    edit,
     export,
     grade,
     pacs,
@@ -45,6 +46,7 @@ def _options(
 _COMMANDS = (
     assess,
     stages,
+    edit,
     export,
     compare,
     pacs,

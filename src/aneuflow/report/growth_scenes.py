@@ -6,7 +6,7 @@ import pickle
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import matplotlib
 
@@ -24,7 +24,7 @@ from aneuflow.report.figures import CONTENT_FILE
 from aneuflow.report.meshes import poly_data
 from aneuflow.report.scenes import Plotter, _draw_neck_line, _lay_out, _picture
 from aneuflow.report.text import Language, text
-from aneuflow.report.viewer import _encode, _lines, _thinned, _views
+from aneuflow.report.viewer import encode, model_lines, model_views, thinned
 from aneuflow.report.views import close_views
 from aneuflow.types import LumenModel
 
@@ -67,7 +67,7 @@ def growth_picture(content: ComparisonContent) -> Figure:
 def growth_payload(content: ComparisonContent, language: Language) -> dict[str, Any]:
     """The scene of the interactive view, as `viewer.viewer_payload` describes it, with the change as its one field."""
     growth = content.growth
-    wall, origin = _thinned(growth.wall)
+    wall, origin = thinned(growth.wall)
     center = 0.5 * (wall.points.min(axis=0) + wall.points.max(axis=0))
     reach = color_reach(growth)
     field = {
@@ -76,18 +76,16 @@ def growth_payload(content: ComparisonContent, language: Language) -> dict[str, 
         "unit": "mm",
         "range": (-reach, reach),
         "logarithmic": False,
-        "colors": _encode(np.round(255 * colormaps[COLOR_MAP](np.linspace(0, 1, 256))[:, :3]), "<u1"),
-        "values": _encode(growth.change_mm[origin], "<f4"),
+        "colors": encode(np.round(255 * colormaps[COLOR_MAP](np.linspace(0, 1, 256))[:, :3]), "<u1"),
+        "values": encode(growth.change_mm[origin], "<f4"),
     }
-    # Lines and views ask of their content the model alone.
-    with_model = cast(Any, content)
     return {
         "center": center.tolist(),
-        "points": _encode(wall.points - center, "<f4"),
-        "triangles": _encode(wall.triangles, "<u4"),
+        "points": encode(wall.points - center, "<f4"),
+        "triangles": encode(wall.triangles, "<u4"),
         "fields": [field],
-        "lines": _lines(with_model, center, language),
-        "views": _views(with_model, center, language),
+        "lines": model_lines(content.model, center, language),
+        "views": model_views(content.model, center, language),
         "spots": [],
         "thinned": len(origin) < len(growth.wall.points),
     }

@@ -16,7 +16,7 @@ from aneuflow.report.plots import ARTERY_COLOR, SAC_COLOR
 from aneuflow.report.ranges import FIELD_UNITS, LOGARITHMIC, PLAIN_WALL_COLOR, REGION_COLORS, color_table, field_range, is_shown
 from aneuflow.report.text import Language, flow_text, text
 from aneuflow.report.views import close_views, patient_view
-from aneuflow.types import REGION_SAC, FloatArray, Surface
+from aneuflow.types import REGION_SAC, ByteArray, FloatArray, LumenModel, Surface
 
 MAXIMUM_POINTS = 110_000
 SCALARS = ("TAWSS", "OSI", "RRT", "pressure")
@@ -28,15 +28,15 @@ def viewer_payload(content: ReportContent, language: Language) -> dict[str, Any]
     Each array is {"type", "data": base64 of its little-endian bytes}; a field has values (n,) float32, range, unit and colors.
     A wall of more than MAXIMUM_POINTS points is thinned and says so (`thinned`).
     """
-    wall, origin = _thinned(content.flow.wall)
+    wall, origin = thinned(content.flow.wall)
     center = 0.5 * (wall.points.min(axis=0) + wall.points.max(axis=0))
     return {
         "center": center.tolist(),
-        "points": _encode(wall.points - center, "<f4"),
-        "triangles": _encode(wall.triangles, "<u4"),
+        "points": encode(wall.points - center, "<f4"),
+        "triangles": encode(wall.triangles, "<u4"),
         "fields": _fields(content, origin, language),
-        "lines": _lines(content, center, language),
-        "views": _views(content, center, language),
+        "lines": model_lines(content.model, center, language),
+        "views": model_views(content.model, center, language),
         "spots": _spots(content, center),
         "thinned": len(origin) < len(content.flow.wall.points),
     }
@@ -55,14 +55,14 @@ def _fields(content: ReportContent, origin: npt.NDArray[np.intp], language: Lang
             "unit": FIELD_UNITS[name],
             "range": field_range(name, field, sac),
             "logarithmic": name in LOGARITHMIC,
-            "colors": _encode(np.round(255 * color_table(name)), "<u1"),
-            "values": _encode(field[origin], "<f4"),
+            "colors": encode(np.round(255 * color_table(name)), "<u1"),
+            "values": encode(field[origin], "<f4"),
         }
         for name, field in values.items()
     ]
     if content.model.aneurysm is None:
         return scalars
-    return [*scalars, _region_field(content, origin, language), *_risk_fields(content, origin, language)]
+    return [*scalars, region_field(content.flow.region[origin], language), *_risk_fields(content, origin, language)]
 
 
 def _risk_fields(content: ReportContent, origin: npt.NDArray[np.intp], language: Language) -> list[dict[str, Any]]:
@@ -79,10 +79,10 @@ def _risk_fields(content: ReportContent, origin: npt.NDArray[np.intp], language:
             "range": (0.0, 1.0),
             "logarithmic": False,
             "categories": [text(language, "viewer.outside_region"), text(language, "viewer.inside_region")],
-            "colors": _encode(
+            "colors": encode(
                 np.round(255 * np.array([to_rgb(PLAIN_WALL_COLOR)] * 128 + [to_rgb(REGION_COLORS[kind])] * 128)), "<u1"
             ),
-            "values": _encode(risk.fields[kind][origin], "<f4"),
+            "values": encode(risk.fields[kind][origin], "<f4"),
         }
         for kind in kinds
     ]
@@ -115,7 +115,8 @@ def _mean_normal(surface: Surface, members: npt.NDArray[np.bool_]) -> FloatArray
     return np.asarray(total / length if length > 0 else [0.0, -1.0, 0.0])
 
 
-def _region_field(content: ReportContent, origin: npt.NDArray[np.intp], language: Language) -> dict[str, Any]:
+def region_field(region: ByteArray, language: Language) -> dict[str, Any]:
+    """Which points (n,) are sac, as a field of two colors."""
     colors = np.array([to_rgb(ARTERY_COLOR)] * 128 + [to_rgb(SAC_COLOR)] * 128)
     return {
         "name": "region",
@@ -124,32 +125,32 @@ def _region_field(content: ReportContent, origin: npt.NDArray[np.intp], language
         "range": (0.0, 1.0),
         "logarithmic": False,
         "categories": [text(language, "viewer.artery"), text(language, "viewer.sac")],
-        "colors": _encode(np.round(255 * colors), "<u1"),
-        "values": _encode(content.flow.region[origin] == REGION_SAC, "<f4"),
+        "colors": encode(np.round(255 * colors), "<u1"),
+        "values": encode(region == REGION_SAC, "<f4"),
     }
 
 
-def _lines(content: ReportContent, center: FloatArray, language: Language) -> list[dict[str, Any]]:
-    model = content.model
+def model_lines(model: LumenModel, center: FloatArray, language: Language) -> list[dict[str, Any]]:
+    """The neck line and the centerlines of a scene around `center`."""
     lines = []
     if model.aneurysm is not None:
         rim = model.aneurysm.ostium.neck_line_mm
         label = text(language, "viewer.ostium")
-        lines.append({"kind": "ostium", "label": label, "points": _encode(np.vstack([rim, rim[:1]]) - center, "<f4")})
+        lines.append({"kind": "ostium", "label": label, "points": encode(np.vstack([rim, rim[:1]]) - center, "<f4")})
     label = text(language, "viewer.centerlines")
     lines += [
-        {"kind": "centerline", "label": label, "points": _encode(line.points_mm - center, "<f4")}
+        {"kind": "centerline", "label": label, "points": encode(line.points_mm - center, "<f4")}
         for line in model.centerlines
         if len(line.points_mm) > 1
     ]
     return lines
 
 
-def _views(content: ReportContent, center: FloatArray, language: Language) -> list[dict[str, Any]]:
+def model_views(model: LumenModel, center: FloatArray, language: Language) -> list[dict[str, Any]]:
     """The close views, then the six sides of the patient."""
-    close = close_views(content.model)
-    whole = patient_view(content.model)
-    prefix = "" if content.model.aneurysm is not None else "vessel_"
+    close = close_views(model)
+    whole = patient_view(model)
+    prefix = "" if model.aneurysm is not None else "vessel_"
     views = [(prefix + view.name, view.toward_eye, view.up, view.focus_mm, view.radius_mm) for view in close]
     head, front = np.array([0.0, 0.0, 1.0]), np.array([0.0, -1.0, 0.0])
     sides = {"anterior": (front, head), "posterior": (-front, head), "left": (np.array([1.0, 0, 0]), head)}
@@ -168,7 +169,7 @@ def _views(content: ReportContent, center: FloatArray, language: Language) -> li
     ]
 
 
-def _thinned(wall: Surface) -> tuple[Surface, npt.NDArray[np.intp]]:
+def thinned(wall: Surface) -> tuple[Surface, npt.NDArray[np.intp]]:
     """The wall with at most about MAXIMUM_POINTS points, and for each the point of the full wall whose values it shows."""
     count = len(wall.points)
     if count <= MAXIMUM_POINTS:
@@ -180,6 +181,7 @@ def _thinned(wall: Surface) -> tuple[Surface, npt.NDArray[np.intp]]:
     return Surface(points, triangles), nearest
 
 
-def _encode(values: npt.ArrayLike, kind: str) -> dict[str, str]:
+def encode(values: npt.ArrayLike, kind: str) -> dict[str, str]:
+    """An array as the viewer reads it; kind: one of <f4, <u4, <u1."""
     array = np.ascontiguousarray(values, dtype=kind)
     return {"type": kind[1:], "data": base64.b64encode(array.tobytes()).decode("ascii")}

@@ -42,7 +42,7 @@ def adopt(system: System, path: Path) -> str:
         place = Path(name)
         shutil.copytree(path, place / CASE)
         write_image_view(place / CASE, place / VIEWS)
-        write_views(place / CASE, place / VIEWS)
+        write_views(place / CASE, place / VIEWS, current)
         case = Case(project_id=project.id, label=label, state="done", created_by=FIRST_USER)
         with system.database.writing() as session:
             session.add(case)

@@ -155,16 +155,35 @@ def _unpack(stream: Path, files: list[list[Any]], target: Path) -> Path:
 
 def _assess(ticket: Mapping[str, Any], news: _News) -> None:
     from aneuflow.pipeline.run import run_stage
-    from aneuflow.service.views import write_views
 
     folder = Path(ticket["folder"])
     settings = {name: dict(table) for name, table in ticket["settings"].items()}
     settings.setdefault("simulate", {})["threads"] = ticket["threads"]
     for view in (folder / VIEWS).glob("*.json.gz"):  # of the numbers before; the image stays
         view.unlink()
-    run_stage(folder / CASE, ticket["last"], settings, lambda stage: news.progress(folder / CASE, stage))
+
+    def begin(stage: str) -> Any:
+        if stage == "simulate":  # the long one: the model can be looked at meanwhile
+            _draw(folder)
+        return news.progress(folder / CASE, stage)
+
+    try:
+        run_stage(folder / CASE, ticket["last"], settings, begin)
+    except AneuflowError:
+        with contextlib.suppress(Exception):  # what is told is the error before
+            _draw(folder)
+        raise
     news.progress(folder / CASE, "views")(0.0, "views")
-    write_views(folder / CASE, folder / VIEWS)
+    _draw(folder)
+
+
+def _draw(folder: Path) -> None:
+    """The views of what is current now."""
+    from aneuflow.case.folder import CaseFolder
+    from aneuflow.pipeline.run import current_stages
+    from aneuflow.service.views import write_views
+
+    write_views(folder / CASE, folder / VIEWS, current_stages(CaseFolder(folder / CASE)))
 
 
 if __name__ == "__main__":

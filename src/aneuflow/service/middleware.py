@@ -97,13 +97,9 @@ class Guard:
         return None
 
     def _add_headers(self, scope: Scope, message: Message) -> None:
-        headers = MutableHeaders(scope=message)
-        for name, value in HEADERS.items():
-            headers.setdefault(name, value)
-        if scope["path"].startswith("/api/"):
-            headers.setdefault("cache-control", "no-store")
+        add_headers(message, is_kept=not scope["path"].startswith("/api/"))
         if self.system.settings.secure_cookies:
-            headers.setdefault("strict-transport-security", "max-age=31536000")
+            MutableHeaders(scope=message).setdefault("strict-transport-security", "max-age=31536000")
 
     def _write_down(self, scope: Scope, status: int, seconds: float) -> None:
         state, method = scope["state"], scope["method"]
@@ -128,6 +124,15 @@ class Guard:
             self._read = {key: at for key, at in self._read.items() if now - at < SAME_READ_S}
         self._read[read] = now
         return False
+
+
+def add_headers(message: Message, is_kept: bool) -> None:
+    """The security headers of every answer; one that is not to be kept by the browser says so."""
+    headers = MutableHeaders(scope=message)
+    for name, value in HEADERS.items():
+        headers.setdefault(name, value)
+    if not is_kept:
+        headers.setdefault("cache-control", "no-store")
 
 
 def _address(scope: Scope) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from aneuflow.case.files import write_nifti
 from aneuflow.case.folder import CaseFolder
 from aneuflow.pipeline.documents import report_content
 from aneuflow.pipeline.settings import settings_from
+from aneuflow.report.correction_scene import correction_payload
 from aneuflow.report.html import VIEWER_TEXTS
 from aneuflow.report.summary import headline
 from aneuflow.report.text import Language, note_text, text
@@ -41,20 +43,25 @@ def write_image_view(case_path: Path, folder: Path) -> None:
     write_nifti(folder / IMAGE_VIEW, np.clip(np.round(values), -32768, 32767).astype(np.int16), affine)
 
 
-def write_views(case_path: Path, folder: Path) -> None:
-    """The scene of the wall and the first words on the case in both languages, where it has a flow."""
+def write_views(case_path: Path, folder: Path, current: Collection[str]) -> None:
+    """What can be drawn and said of a case whose stages `current` are: the model, and with a flow the wall and first words."""
     case = CaseFolder(case_path)
-    manifest = case.manifest()
-    if "flow" not in {record.folder for record in manifest.stages.values() if record.state == "done"}:
-        return
-    content = report_content(case, settings_from(manifest.settings))
     folder.mkdir(exist_ok=True)
+    if "model" in current:
+        model = store.read_model(case.stage_folder("model"))
+        for language in LANGUAGES:
+            _write_scene(folder / f"model.{language}.json.gz", correction_payload(model, language), language)
+    if "simulate" not in current:
+        return
+    content = report_content(case, settings_from(case.manifest().settings))
     for language in LANGUAGES:
-        payload = viewer_payload(content, language)
-        payload["texts"] = {key: text(language, f"viewer.{key}") for key in VIEWER_TEXTS}
-        _write(folder / f"scene.{language}.json.gz", payload)
+        _write_scene(folder / f"scene.{language}.json.gz", viewer_payload(content, language), language)
         notes = list(dict.fromkeys((note.kind, note_text(language, note)) for _, note in content.notes))
         _write(folder / f"summary.{language}.json.gz", {"headline": headline(content, language), "notes": notes})
+
+
+def _write_scene(path: Path, scene: dict[str, Any], language: Language) -> None:
+    _write(path, {**scene, "texts": {key: text(language, f"viewer.{key}") for key in VIEWER_TEXTS}})
 
 
 def _write(path: Path, payload: dict[str, Any]) -> None:

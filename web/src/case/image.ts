@@ -1,5 +1,6 @@
 // The angiogram in three planes that share one crosshair, with the lumen laid over it.
 import type { Niivue } from "@niivue/niivue";
+import { address } from "../address";
 import type { Case } from "../api";
 import { attempt } from "../api";
 import { button, element, labeled } from "../dom";
@@ -39,7 +40,7 @@ export async function imagePanel(one: Case, place: HTMLElement): Promise<void> {
   });
   await viewer.attachToCanvas(canvas);
   viewer.onLocationChange = (location: unknown) => { position.textContent = placeOf(location as Location); };
-  await viewer.loadVolumes([{ url: fileOf(one, LIGHT), name: "image.nii.gz" }]);
+  await viewer.loadVolumes([{ url: address(fileOf(one, LIGHT)), name: "image.nii.gz" }]);
   viewer.createOnLocationChange();
   controls.append(...windowFields(viewer), ...overlay(one, viewer), ...sacButton(one, viewer), ...wholeButton(one, viewer));
   canvas.addEventListener("keydown", (event) => {
@@ -76,7 +77,7 @@ function overlay(one: Case, viewer: Niivue): HTMLElement[] {
   const box = element("input", { type: "checkbox", name: "overlay" });
   box.addEventListener("change", () => attempt(async () => {
     if (viewer.volumes.length < 2) {
-      await viewer.addVolumesFromUrl([{ url: fileOf(one, LABELS), name: "labels.nii.gz", colormap: "warm", opacity: 0.45, cal_min: 0.5, cal_max: 2 }]);
+      await viewer.addVolumesFromUrl([{ url: address(fileOf(one, LABELS)), name: "labels.nii.gz", colormap: "warm", opacity: 0.45, cal_min: 0.5, cal_max: 2 }]);
     } else viewer.setOpacity(1, box.checked ? 0.45 : 0);
   }));
   return [labeled(t("overlay"), box)];
@@ -101,7 +102,7 @@ function wholeButton(one: Case, viewer: Niivue): HTMLElement[] {
     made.disabled = true;
     const before = viewer.volumes[0];
     const [low, high] = [before?.cal_min, before?.cal_max];
-    await viewer.loadVolumes([{ url: fileOf(one, WHOLE), name: "volume.nii.gz", ...(low === undefined ? {} : { cal_min: low }), ...(high === undefined ? {} : { cal_max: high }) }]);
+    await viewer.loadVolumes([{ url: address(fileOf(one, WHOLE)), name: "volume.nii.gz", ...(low === undefined ? {} : { cal_min: low }), ...(high === undefined ? {} : { cal_max: high }) }]);
   }));
   return [made];
 }

@@ -1,6 +1,7 @@
 import { get, type Case, type Measure } from "../api";
 import { element } from "../dom";
 import { language, t } from "../texts";
+import { has } from "./page";
 
 /** Every number with its interval; its definition stands beside it on hover and on focus. */
 export async function measuresPanel(one: Case, place: HTMLElement): Promise<void> {
@@ -22,7 +23,8 @@ export async function measuresPanel(one: Case, place: HTMLElement): Promise<void
     element("th", { scope: "col", className }, t(`report.${key}`)));
   place.replaceChildren(element("div", { className: "row" }, element("h2", {}, t("measures")), element("span", { className: "grow" }), search),
     element("table", { className: "measures" }, element("thead", {}, element("tr", {}, ...heads)), ...groups),
-    element("p", { className: "soft" }, t("report.interval_note")));
+    element("p", { className: "soft" }, t("report.interval_note")),
+    has(one, "flow/hemodynamics.json") ? element("p", { className: "soft" }, t("report.flow_interval_note")) : "");
 }
 
 function row(measure: Measure): HTMLTableRowElement {

@@ -1,11 +1,13 @@
 // One case: what was found, where, how sure, by whom, and what to do with it.
+import { address } from "../address";
 import { ACTIVE, ask, attempt, get, mayChange, repeat, type Case, type Summary } from "../api";
 import { button, choice, confirmed, element, say } from "../dom";
 import { priorities } from "../order";
 import { progressOf, stateOf } from "../state";
 import { bytes, language, moment, t } from "../texts";
 import { gradeChip } from "../worklist";
-import { computePanel } from "./compute";
+import { beforePanel } from "./before";
+import { computeKey, computePanel } from "./compute";
 import { gradePanel } from "./grade";
 import { historyPanel } from "./history";
 import { imagePanel } from "./image";
@@ -30,13 +32,14 @@ export async function casePage(root: HTMLElement, id: string, signal: AbortSigna
     { place: place("wall"), key: (one) => (has(one, `views/scene.${language()}.json.gz`) ? settled(one) || "old" : ""), fill: wallPanel },
     { place: place("image"), key: (one) => (has(one, "views/image.nii.gz") ? "image" : ""), fill: imagePanel },
     { place: place("measures"), key: results, fill: measuresPanel },
-    { place: place("compute"), key: (one) => `${one.state}${JSON.stringify(one.settings)}`, fill: computePanel },
+    { place: place("before"), key: (one) => `${one.state}${results(one)}`, fill: beforePanel },
+    { place: place("compute"), key: computeKey, fill: computePanel },
     { place: place("links"), key: results, fill: fillLinks },
-    { place: place("history"), key: (one) => one.state, fill: historyPanel },
+    { place: place("history"), key: (one) => `${one.state}${results(one)}`, fill: historyPanel },
   ];
-  const [summary, grade, wall, image, measures, compute, links, history] = parts.map((part) => part.place);
+  const [summary, grade, wall, image, measures, before, compute, links, history] = parts.map((part) => part.place);
   root.replaceChildren(head, summary!, element("div", { className: "case" },
-    element("div", { className: "column" }, wall!, image!, links!, compute!, history!), element("div", { className: "column" }, grade!, measures!)));
+    element("div", { className: "column" }, wall!, compute!, image!, links!, history!), element("div", { className: "column" }, before!, grade!, measures!)));
 
   await repeat(signal, async () => {
     let one: Case;
@@ -64,12 +67,12 @@ function fillHead(head: HTMLElement, one: Case): void {
   const path = `/api/cases/${one.id}`;
   const priority = choice(priorities(), String(one.priority), { "aria-label": t("priority"), name: "priority", disabled: !mayChange(one.role),
     onchange: () => attempt(() => ask("PATCH", path, { priority: Number(priority.value) })) });
-  const isActive = ACTIVE.includes(one.state);
+  const isActive = ACTIVE.includes(one.state), isListed = one.project_id !== "";
   head.replaceChildren(
-    element("div", { className: "row" }, element("a", { href: "#/", className: "back" }, `‹ ${t("worklist")}`),
+    element("div", { className: "row" }, isListed && element("a", { href: "#/", className: "back" }, `‹ ${t("worklist")}`),
       element("h1", { tabIndex: -1 }, one.label), stateOf(one), one.grade && gradeChip(one.grade), element("span", { className: "grow" }),
-      element("span", { className: "soft" }, `${one.project} · ${moment(one.created)}`), priority,
-      isActive && mayChange(one.role) && button(t("cancel"), () => attempt(() => ask("DELETE", `${path}/jobs`)), { className: "danger", name: "cancel" })),
+      isListed && element("span", { className: "soft" }, `${one.project} · ${moment(one.created)}`), isListed && priority,
+      isActive && mayChange(one.role) && button(t("cancel"), () => attempt(async () => { await ask("DELETE", `${path}/jobs`); dispatchEvent(new Event("changed")); }), { className: "danger", name: "cancel" })),
     progressOf(one.job) ?? "", one.reason && element("p", { className: "error", role: "alert" }, one.reason));
 }
 
@@ -85,10 +88,10 @@ async function fillSummary(one: Case, place: HTMLElement): Promise<void> {
 }
 
 async function fillLinks(one: Case, place: HTMLElement): Promise<void> {
-  const link = (address: string, label: string) => element("a", { href: address, target: "_blank", rel: "noopener", className: "button" }, label);
+  const link = (path: string, label: string) => element("a", { href: address(path), target: "_blank", rel: "noopener", className: "button" }, label);
   const reports = [["report/report.html", t("report_page")], ["report/report.pdf", t("report_pdf")]].filter(([path]) => has(one, path!));
   const table = one.files.some((file) => file.path.endsWith("morphology.json"));
-  const files = one.files.map((file) => element("li", {}, element("a", { href: fileOf(one, file.path), download: `${one.label} ${file.path.replaceAll("/", " ")}` }, file.path),
+  const files = one.files.map((file) => element("li", {}, element("a", { href: address(fileOf(one, file.path)), download: `${one.label} ${file.path.replaceAll("/", " ")}` }, file.path),
     element("small", { className: "soft" }, ` ${bytes(file.size)}`)));
   place.replaceChildren(element("h2", {}, t("results")),
     element("div", { className: "row" }, ...reports.map(([path, label]) => link(fileOf(one, path!), label!)),

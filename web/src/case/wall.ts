@@ -1,11 +1,11 @@
-// The wall in three dimensions, drawn by the report's own viewer from the scene that was made beside the report.
+// The vessel's wall in three dimensions, by the report's own viewer from the scene that was made beside the report.
 import { showWall } from "../../../src/aneuflow/report/templates/viewer.js";
 import { get, type Case } from "../api";
 import { element } from "../dom";
 import { language, t } from "../texts";
 import { fileOf } from "./page";
 
-export interface Scene { center: number[]; views: { focus: number[] }[]; thinned: boolean }
+export interface Scene { center: [number, number, number]; views: { focus: number[] }[]; thinned: boolean }
 
 const scenes = new Map<string, Promise<Scene>>();
 
@@ -21,14 +21,20 @@ export function sceneOf(one: Case): Promise<Scene> {
   return scene;
 }
 
-export async function wallPanel(one: Case, place: HTMLElement): Promise<void> {
-  const scene = await sceneOf(one);
+/** The places the viewer looks for, and that of the picture among them. */
+export function viewerPlace(scene: Scene, label: string, help: string): { root: HTMLElement; stage: HTMLElement } {
   const letters = ["left", "right", "top", "bottom"].map((side) => element("span", { className: `letter at-${side}` }));
-  const root = element("div", { id: "viewer" },
-    element("p", { className: "viewer-missing", hidden: true }, t("viewer.missing")), element("div", { className: "controls" }),
-    element("div", { className: "stage-area" }, element("canvas", { tabIndex: 0, role: "application", "aria-label": t("viewer.label") }), ...letters,
-      element("div", { className: "tip", role: "status", hidden: true })),
-    element("div", { className: "color-bar" }), element("p", { className: "help" }, t("viewer.help") + (scene.thinned ? ` ${t("viewer.thinned")}` : "")));
+  const stage = element("div", { className: "stage-area" }, element("canvas", { tabIndex: 0, role: "application", "aria-label": label }), ...letters,
+    element("div", { className: "tip", role: "status", hidden: true }));
+  const root = element("div", { className: "viewer" },
+    element("p", { className: "viewer-missing", hidden: true }, t("viewer.missing")), element("div", { className: "controls" }), stage,
+    element("div", { className: "color-bar" }), element("p", { className: "help" }, help + (scene.thinned ? ` ${t("viewer.thinned")}` : "")));
+  return { root, stage };
+}
+
+export async function wallPanel(one: Case, place: HTMLElement): Promise<void> {
+  const scene = await sceneOf(one), { root } = viewerPlace(scene, t("viewer.label"), t("viewer.help"));
+  root.id = "viewer";
   place.replaceChildren(element("h2", {}, t("report.wall")), root);
   // The viewer puts its arrays in place of the encoded ones.
   showWall(root, structuredClone(scene));

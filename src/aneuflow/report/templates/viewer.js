@@ -1,5 +1,6 @@
 // The interactive wall: a surface colored by one field, its lines, and what lies under the pointer. WebGL 1, no dependencies.
-// `root` holds the canvas and the places of controls, color bar and tip; `scene` is what report/viewer.py writes.
+// `root` holds the canvas and the places of controls, color bar and tip; `scene` is what report/viewer.py writes. Gives what a
+// page needs to lay its own marks over the wall, null where the browser has no WebGL.
 function showWall(root, scene) {
   "use strict";
   const canvas = root.querySelector("canvas");
@@ -7,7 +8,7 @@ function showWall(root, scene) {
   const gl = canvas.getContext("webgl", { antialias: true, alpha: false });
   if (!gl || !gl.getExtension("OES_element_index_uint")) {
     showStill();
-    return;
+    return null;
   }
 
   const points = decode(scene.points), triangles = decode(scene.triangles);
@@ -15,7 +16,7 @@ function showWall(root, scene) {
   scene.fields.forEach((field) => { field.values = decode(field.values); field.colors = decode(field.colors); });
   const state = { field: scene.fields[0], low: 0, high: 1, logarithmic: false, centerlines: false, ostium: true };
   const camera = { eye: [0, -1, 0], up: [0, 0, 1], focus: [0, 0, 0], radius: 10 };
-  let projected = null, drawRequested = false;
+  let projected = null, drawRequested = false, marks = { faces: [], lines: [] }, drawn = () => {};
 
   const surfaceProgram = program(
     "attribute vec3 position; attribute vec3 normal; attribute float level; uniform mat4 matrix; varying vec3 n; varying float v;" +
@@ -31,6 +32,9 @@ function showWall(root, scene) {
       "vec4 p = mix(a, b, corner.x); p.xy += (side * corner.y + along / len * (corner.x - 0.5) * 0.6) * width / size;" +
       "p.z -= lift; gl_Position = p; }",
     "precision mediump float; uniform vec4 color; void main() { gl_FragColor = color; }");
+  const faceProgram = program(
+    "attribute vec3 position; uniform mat4 matrix; void main() { gl_Position = matrix * vec4(position, 1.0); }",
+    "precision mediump float; uniform vec4 color; void main() { gl_FragColor = color; }");
   const buffers = {
     position: buffer(gl.ARRAY_BUFFER, points), normal: buffer(gl.ARRAY_BUFFER, pointNormals()), level: gl.createBuffer(),
     triangles: buffer(gl.ELEMENT_ARRAY_BUFFER, triangles),
@@ -40,7 +44,7 @@ function showWall(root, scene) {
 
   buildControls();
   listen();
-  document.querySelectorAll("button.show-region").forEach((button) => {
+  if (scene.spots.length) document.querySelectorAll("button.show-region").forEach((button) => {
     button.hidden = false;
     button.addEventListener("click", () => show(scene.spots[button.dataset.spot]));
   });
@@ -48,7 +52,11 @@ function showWall(root, scene) {
   look(scene.views[0]);
   choose(state.field);
   new ResizeObserver(redraw).observe(canvas);
+  // The background follows the page's colors.
+  addEventListener("theme", redraw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   redraw();
+  return { points, triangles, axes, depths, mark, paint, place, whenDrawn: (act) => { drawn = act; redraw(); }, free };
 
   function decode(array) {
     const bytes = Uint8Array.from(atob(array.data), (letter) => letter.charCodeAt(0));
@@ -105,9 +113,10 @@ function showWall(root, scene) {
     return made;
   }
 
-  function lineBuffers(path) {
+  // A line along the path, or with step 6 a piece for each two of its points.
+  function lineBuffers(path, step = 3) {
     const start = [], end = [], corner = [], order = [];
-    for (let i = 0; i + 5 < path.length; i += 3) {
+    for (let i = 0; i + 5 < path.length; i += step) {
       const first = start.length / 3;
       [[0, -1], [0, 1], [1, -1], [1, 1]].forEach((place) => {
         start.push(path[i], path[i + 1], path[i + 2]);
@@ -149,7 +158,7 @@ function showWall(root, scene) {
     canvas.width = Math.max(1, Math.round(canvas.clientWidth * scale));
     canvas.height = Math.max(1, Math.round(canvas.clientHeight * scale));
     gl.viewport(0, 0, canvas.width, canvas.height);
-    gl.clearColor(1, 1, 1, 1);
+    gl.clearColor(...background(), 1);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
     gl.enable(gl.DEPTH_TEST);
     gl.useProgram(surfaceProgram);
@@ -163,7 +172,66 @@ function showWall(root, scene) {
     gl.drawElements(gl.TRIANGLES, triangles.length, gl.UNSIGNED_INT, 0);
     if (state.ostium) lines.filter((line) => line.kind === "ostium").forEach((line) => drawLine(line, 3 * scale, [0.07, 0.09, 0.15, 1], false));
     if (state.centerlines) lines.filter((line) => line.kind === "centerline").forEach((line) => drawLine(line, 2 * scale, [0.85, 0.2, 0.25, 1], true));
+    marks.lines.forEach((line) => drawLine(line, line.width * scale, line.color, line.through));
+    marks.faces.forEach(drawFaces);
     showOrientation();
+    drawn();
+  }
+
+  function background() {
+    const parts = (getComputedStyle(canvas).backgroundColor.match(/[\d.]+/g) || []).map(Number);
+    return parts.length === 3 ? parts.map((part) => part / 255) : [1, 1, 1];
+  }
+
+  function drawFaces(faces) {
+    gl.useProgram(faceProgram);
+    feed(faceProgram, "position", faces.position, 3);
+    gl.uniformMatrix4fv(gl.getUniformLocation(faceProgram, "matrix"), false, matrix());
+    gl.uniform4fv(gl.getUniformLocation(faceProgram, "color"), faces.color);
+    gl.enable(gl.BLEND);
+    gl.blendFunc(gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA);
+    gl.depthMask(faces.color[3] === 1);
+    gl.drawArrays(gl.TRIANGLES, 0, faces.count);
+    gl.depthMask(true);
+    gl.disable(gl.BLEND);
+  }
+
+  // ---- for a page with marks of its own; places are those of the scene, pixels those of the canvas as laid out
+  // faces: { points (triangles one after the other), color }; lines: { points, step, width, color, through }
+  function mark(faces, paths) {
+    marks.faces.forEach((old) => gl.deleteBuffer(old.position));
+    marks.lines.forEach((old) => [old.start, old.end, old.corner, old.order].forEach((one) => gl.deleteBuffer(one)));
+    marks = {
+      faces: faces.map((one) => ({ ...one, position: buffer(gl.ARRAY_BUFFER, new Float32Array(one.points)), count: one.points.length / 3 })),
+      lines: paths.map((one) => ({ ...one, ...lineBuffers(one.points, one.step) })),
+    };
+    redraw();
+  }
+
+  function paint(values) {
+    state.field.values = values;
+    recolor();
+  }
+
+  function axes() {
+    return { right: right(), up: camera.up, eye: camera.eye, focus: camera.focus, mmPerPixel: (2 * camera.radius) / Math.max(1, canvas.clientHeight) };
+  }
+
+  function place(point) {
+    const { right: r, up, mmPerPixel } = axes(), p = plus(point, camera.focus, -1);
+    return [canvas.clientWidth / 2 + dot(p, r) / mmPerPixel, canvas.clientHeight / 2 - dot(p, up) / mmPerPixel];
+  }
+
+  // How far toward the eye from the focus the wall lies under a pixel, the nearest to the eye first.
+  function depths(x, y) {
+    const { mmPerPixel } = axes();
+    return crossings((x - canvas.clientWidth / 2) * mmPerPixel, (canvas.clientHeight / 2 - y) * mmPerPixel)
+      .map(({ depth }) => depth).sort((a, b) => b - a);
+  }
+
+  function free() {
+    const lose = gl.getExtension("WEBGL_lose_context");
+    if (lose) lose.loseContext();
   }
 
   function drawLine(line, width, color, through) {
@@ -319,9 +387,9 @@ function showWall(root, scene) {
     return projected;
   }
 
-  function pick(x, y) {
-    const p = project();
-    let nearest = -Infinity, value = null;
+  // The points of the wall under a place of the picture, mm from its middle: how deep, and the field there.
+  function crossings(x, y) {
+    const p = project(), f = state.field.values, found = [];
     for (let t = 0; t < triangles.length; t += 3) {
       const a = 3 * triangles[t], b = 3 * triangles[t + 1], c = 3 * triangles[t + 2];
       const bx = p[b] - p[a], by = p[b + 1] - p[a + 1], cx = p[c] - p[a], cy = p[c + 1] - p[a + 1];
@@ -330,12 +398,14 @@ function showWall(root, scene) {
       const u = ((x - p[a]) * cy - (y - p[a + 1]) * cx) / area, v = (bx * (y - p[a + 1]) - by * (x - p[a])) / area;
       if (u < 0 || v < 0 || u + v > 1) continue;
       const depth = p[a + 2] + u * (p[b + 2] - p[a + 2]) + v * (p[c + 2] - p[a + 2]);
-      if (depth <= nearest) continue;
-      const f = state.field.values;
-      nearest = depth;
-      value = (1 - u - v) * f[a / 3] + u * f[b / 3] + v * f[c / 3];
+      found.push({ depth, value: (1 - u - v) * f[a / 3] + u * f[b / 3] + v * f[c / 3] });
     }
-    return value;
+    return found;
+  }
+
+  function pick(x, y) {
+    const found = crossings(x, y);
+    return found.length ? found.reduce((near, one) => (one.depth > near.depth ? one : near)).value : null;
   }
 
   function probe(event) {

@@ -51,7 +51,10 @@ class CaseChange(BaseModel):
 
 
 class Work(BaseModel):
+    """`last`: measure ends after the shape, so that a correction of the model can be judged before the flow is computed."""
+
     settings: Settings = {}
+    last: Literal["report", "measure"] = "report"
 
 
 def check_settings(tables: Tables) -> None:
@@ -275,7 +278,7 @@ def start_job(request: Request, given: Work, passed: Annotated[Passed, Depends(O
         if case.manifest is None:
             raise Problem(409, f"Case {case.label} was never read; upload it again.")
         jobs.check_quota(session, case.project_id)
-        return _job(jobs.submit(session, case, jobs.ASSESS, passed.caller.user_id, given.settings))
+        return _job(jobs.submit(session, case, jobs.ASSESS, passed.caller.user_id, given.settings, last=given.last))
 
 
 @router.delete("/api/cases/{case_id}/jobs")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -42,15 +43,19 @@ def _content(request: Request, passed: Passed, path: str) -> Any:
 @router.get("/api/cases/{case_id}/measures")
 def see_measures(request: Request, passed: Read, language: Language = "en") -> list[dict[str, Any]]:
     """Every number of the case with interval, unit and definition; `shown` is how a table writes it."""
-    return _measures(request, passed, language)
+    return measure_rows(_measured(request, passed), language)
 
 
-def _measures(request: Request, passed: Passed, language: Language) -> list[dict[str, Any]]:
+def _measured(request: Request, passed: Passed) -> list[Any]:
     assert passed.case is not None
     system = system_of(request)
     with system.database.reading() as session:  # one, so that both are of the same run
-        found = [read_content(system, session, passed.case.id, path) for path in MEASURES]
-    return [_measure(entry, language) for content in found if content for entry in content["quantities"]]
+        return [read_content(system, session, passed.case.id, path) for path in MEASURES]
+
+
+def measure_rows(contents: Iterable[Any], language: Language) -> list[dict[str, Any]]:
+    """The numbers in the files MEASURES (None where there is no such file), each with what the registry says of it."""
+    return [_measure(entry, language) for content in contents if content for entry in content["quantities"]]
 
 
 def _measure(entry: dict[str, Any], language: Language) -> dict[str, Any]:
@@ -71,10 +76,15 @@ def _measure(entry: dict[str, Any], language: Language) -> dict[str, Any]:
 @router.get("/api/cases/{case_id}/measures.csv")
 def get_table(request: Request, passed: Read, language: Language = "en") -> Response:
     """The same as a table, in full precision."""
+    return table_response(measure_rows(_measured(request, passed), language))
+
+
+def table_response(rows: list[dict[str, Any]]) -> Response:
+    """Measures as a CSV file to be saved."""
     table = io.StringIO()
     writer = csv.DictWriter(table, COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_measures(request, passed, language))
+    writer.writerows(rows)
     headers = {"content-disposition": 'attachment; filename="measures.csv"'}
     # Spreadsheets take a table without this mark for one of the local 8-bit code.
     return Response("\ufeff" + table.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
@@ -89,7 +99,11 @@ def see_risk(request: Request, passed: Read) -> Any:
 @router.get("/api/cases/{case_id}/grade")
 def see_grade(request: Request, passed: Read, language: Language = "en") -> dict[str, Any] | None:
     """The same in the words and rows of the report, null where there is nothing to tell."""
-    content = _content(request, passed, "risk/risk.json")
+    return grade_words(_content(request, passed, "risk/risk.json"), language)
+
+
+def grade_words(content: Any, language: Language) -> dict[str, Any] | None:
+    """risk.json in words and rows, None where there is none."""
     return risk_values(risk_of(content), language) if content else None
 
 
@@ -103,7 +117,11 @@ def get_file(request: Request, path: str, passed: Read) -> StreamingResponse:
     if found is None:
         raise Problem(404, "The case has no such file; see its list of files.")
     file, content = found
-    headers = {"content-length": str(file.size), "etag": f'"{file.sha256}"'}
+    return file_response(path, content, {"content-length": str(file.size), "etag": f'"{file.sha256}"'})
+
+
+def file_response(path: str, content: Iterator[bytes], headers: dict[str, str]) -> StreamingResponse:
+    """A file of a case with the type its name says; a report is kept from asking the server anything."""
     if path.endswith(".json.gz"):
         headers["content-encoding"] = "gzip"
     if path.endswith(".html"):
