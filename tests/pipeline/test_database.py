@@ -25,7 +25,7 @@ from aneuflow.surrogate.compact import read_compact
 from aneuflow.surrogate.design import DesignSettings
 from tests.conftest import shared_data
 
-SETTINGS = DesignSettings(cases=4, pulsatile=0)
+SETTINGS = DesignSettings(cases=4, pulsatile=0, ideal=0)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_folder_holds_one_plan_and_one_run(balls: Path, tmp_path: Path) -> Non
     folder = tmp_path / "db"
     plan_database(balls, folder, SETTINGS)
     with pytest.raises(InputError, match="another plan"):
-        plan_database(balls, folder, DesignSettings(cases=5, pulsatile=0))
+        plan_database(balls, folder, DesignSettings(cases=5, pulsatile=0, ideal=0))
     with (folder / "lock").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         with pytest.raises(InputError, match="Another run is at work"):
@@ -79,7 +79,7 @@ def test_a_real_shape_its_variant_and_its_artery_enter(tmp_path: Path) -> None:
     lines = [f"{name},{name},{shared_data(f'intra/annotated/{name}.npz')}\n" for name in ("AN134", "AN11", "AN182-1")]
     (shapes / "cohort.csv").write_text("name,patient,surface\n" + "".join(lines))
     folder = tmp_path / "db"
-    plan = plan_database(shapes, folder, DesignSettings(cases=9, pulsatile=0, resolution_mm=0.3))
+    plan = plan_database(shapes, folder, DesignSettings(cases=9, pulsatile=0, ideal=0, resolution_mm=0.3))
     chosen = [case for case in plan.cases if case.base == "AN134"]
     for case in plan.cases:
         if case not in chosen:

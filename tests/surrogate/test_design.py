@@ -64,6 +64,14 @@ def test_the_design_fills_its_ranges(cases: tuple[PlannedCase, ...]) -> None:
     assert lost == pytest.approx(len(variants) / 6, abs=8)
 
 
+def test_ideal_shapes_follow_the_real_ones() -> None:
+    sources = [*SOURCES, Source("ideal-fork-001", "ideal-fork-001", Path("f.npz"), ideal=True)]
+    split = {**split_by_patient((s.patient for s in SOURCES), 5), "ideal-fork-001": "train"}
+    cases = planned(sources, split, SETTINGS)
+    assert [case.shape for case in cases[: len(sources)]] == ["real"] * len(SOURCES) + ["ideal"]
+    assert cases[2 * len(sources) - 1].base == "ideal-fork-001" and cases[2 * len(sources) - 1].shape != "ideal"
+
+
 def test_pulsatile_cases_repeat_steady_ones(cases: tuple[PlannedCase, ...]) -> None:
     steady = {case.id: case for case in cases if case.kind == "steady"}
     pulses = [case for case in cases if case.kind == "pulsatile"]

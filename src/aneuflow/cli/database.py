@@ -34,11 +34,12 @@ def plan(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the database.")],
     cases: Annotated[int, typer.Option(min=1, max=100_000, **_field("cases"))] = 450,
     pulsatile: Annotated[int, typer.Option(min=0, max=100_000, **_field("pulsatile"))] = 24,
+    ideal: Annotated[int, typer.Option(min=0, max=10_000, **_field("ideal"))] = 24,
     seed: Annotated[int, typer.Option(min=0, **_field("seed"))] = 11,
     resolution: Annotated[float, typer.Option(min=0.1, max=0.5, **_field("resolution_mm"))] = 0.2,
 ) -> None:
     """Plan a database: which shapes, how deformed, at which flow, and who trains, validates and tests."""
-    settings = DesignSettings(cases=cases, pulsatile=pulsatile, seed=seed, resolution_mm=resolution)
+    settings = DesignSettings(cases=cases, pulsatile=pulsatile, ideal=ideal, seed=seed, resolution_mm=resolution)
     plan = made.plan_database(data, output, settings)
     typer.echo(f"{len(plan.cases)} cases of {len(plan.sources)} shapes planned in {output / TABLE}")
 

@@ -29,9 +29,10 @@ from aneuflow.surrogate.cohort import Source, read_sources, split_by_patient
 from aneuflow.surrogate.compact import write_compact
 from aneuflow.surrogate.deform import Frame, frame_of
 from aneuflow.surrogate.design import TABLE, DesignSettings, PlannedCase, planned, read_table, write_table
+from aneuflow.surrogate.ideal import ideal_vessel
 from aneuflow.types import Progress, Surface, no_progress
 
-PLAN, CASES, FRAMES = "plan.json", "cases", "frames"
+PLAN, CASES, FRAMES, IDEAL = "plan.json", "cases", "frames", "ideal"
 _LOST = "the process ended without an answer, twice"
 
 
@@ -58,23 +59,37 @@ class Work:
 
 def plan_database(data: Path, folder: Path, settings: DesignSettings) -> Plan:
     """Plan the database `folder` from the shapes in `data`. Raises InputError where it holds another plan already."""
-    sources = read_sources(data)
-    split = split_by_patient((source.patient for source in sources), settings.seed)
+    real = read_sources(data)
+    ideal = [Source(name, name, folder.absolute() / IDEAL / f"{name}.npz", True) for name in _ideal_names(settings.ideal)]
+    sources = (*real, *ideal)
+    split = split_by_patient((source.patient for source in real), settings.seed)
+    split |= dict.fromkeys((source.patient for source in ideal), "train")
     cases = planned(sources, split, settings)
     content = {
         "aneuflow": __version__,
         "settings": settings.model_dump(),
         "patients": split,
-        "sources": {source.name: {"patient": source.patient, "file": str(source.file.absolute())} for source in sources},
+        "sources": {
+            source.name: {"patient": source.patient, "file": str(source.file.absolute()), "ideal": source.ideal}
+            for source in sources
+        },
     }
     if (folder / PLAN).exists():
         if read_json(folder / PLAN) != content:
             raise InputError(f"{folder} holds another plan; choose a new folder with -o.")
         return read_plan(folder)
     (folder / CASES).mkdir(parents=True, exist_ok=True)
+    (folder / IDEAL).mkdir(exist_ok=True)
+    for number, source in enumerate(ideal):
+        made = ideal_vessel(source.name.split("-")[1], np.random.default_rng((settings.seed, number)))
+        np.savez_compressed(source.file, points=made.points, triangles=made.triangles)
     write_table(folder / TABLE, cases)
     write_json(folder / PLAN, content)
     return read_plan(folder)
+
+
+def _ideal_names(count: int) -> list[str]:
+    return [f"ideal-{('sidewall', 'fork')[k % 2]}-{k:03d}" for k in range(count)]
 
 
 def read_plan(folder: Path) -> Plan:
@@ -82,7 +97,10 @@ def read_plan(folder: Path) -> Plan:
     if not (folder / PLAN).is_file():
         raise InputError(f"{folder} holds no plan; make one by `aneuflow database plan DATA -o {folder}`.")
     content = read_json(folder / PLAN)
-    sources = {name: Source(name, entry["patient"], Path(entry["file"])) for name, entry in content["sources"].items()}
+    sources = {
+        name: Source(name, entry["patient"], Path(entry["file"]), entry.get("ideal", False))
+        for name, entry in content["sources"].items()
+    }
     return Plan(DesignSettings.model_validate(content["settings"]), sources, read_table(folder / TABLE))
 
 
@@ -202,7 +220,7 @@ def _frame(work: Work) -> Frame:
 
 
 def read_shape(source: Source) -> Surface:
-    """The open surface of a base shape, mm: an IntrA file, or a surface file in mm."""
+    """The open surface of a base shape, mm: an IntrA or ideal shape's file, or a surface file in mm."""
     if source.file.suffix != ".npz":
         return read_surface(source.file, "mm")
     with np.load(source.file) as file:

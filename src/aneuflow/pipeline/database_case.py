@@ -49,7 +49,7 @@ def solve(
     """
     stage = "deform"
     try:
-        if case.shape == "real":
+        if case.shape in ("real", "ideal"):
             surface = base()
         else:
             surface = (without_sac if case.shape == "without-sac" else deformed)(frame(), case.values)

@@ -19,7 +19,7 @@ from aneuflow.surrogate.sample import LUMEN_POINTS, WALL_POINTS
 INTRA_TERMS = (
     "Shapes named AN... are segments of IntrA (Yang et al. 2020), which its authors call open access without stating a "
     "licence. The points stored here are points of their deformed surfaces and remain under those terms: cite IntrA, and ask "
-    "its authors before any use that their terms do not plainly allow."
+    "its authors before any use that their terms do not plainly allow. Shapes named ideal-... are made from numbers and free."
 )
 _SHOWN = (
     "reynolds",

@@ -1,4 +1,4 @@
-"""The real shapes a database is made from, and which patients train, validate and test."""
+"""The shapes a database is made from, and which patients train, validate and test."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ COLUMNS = ("name", "patient", "surface")
 
 @dataclass(frozen=True)
 class Source:
-    """One real shape: its name, whose it is, and its surface file (mm)."""
+    """One base shape: its name, whose it is (its own, where it is ideal), and its surface file (mm)."""
 
     name: str
     patient: str
     file: Path
+    ideal: bool = False
 
 
 def read_sources(folder: Path) -> tuple[Source, ...]:

@@ -18,16 +18,19 @@ from aneuflow.surrogate.cohort import SPLITS, Source
 
 TABLE = "plan.csv"
 WITHOUT_SAC_EVERY = 6  # of the variants of a round
-Shape = Literal["real", "variant", "without-sac"]
+Shape = Literal["real", "ideal", "variant", "without-sac"]
 Kind = Literal["steady", "pulsatile"]
 
 
 class DesignSettings(pydantic.BaseModel, frozen=True, extra="forbid"):
     """How many cases, from which seed, and how each is solved."""
 
-    cases: int = pydantic.Field(450, ge=1, le=100_000, description="Steady cases, the real shapes among them.")
+    cases: int = pydantic.Field(450, ge=1, le=100_000, description="Steady cases, the base shapes as they are among them.")
     pulsatile: int = pydantic.Field(
         24, ge=0, le=100_000, description="Of them, from the first on, those solved over the cardiac cycle too."
+    )
+    ideal: int = pydantic.Field(
+        24, ge=0, le=10_000, description="Parametric vessels among the base shapes, half of them forks; all train."
     )
     seed: int = pydantic.Field(11, ge=0, description="Seed of the split by patient and of the design.")
     resolution_mm: float = pydantic.Field(
@@ -94,14 +97,15 @@ COLUMNS = ("id", "base", "patient", "split", "shape", "kind", *(axis.name for ax
 def planned(sources: Sequence[Source], split: Mapping[str, str], settings: DesignSettings) -> tuple[PlannedCase, ...]:
     """The cases in the order in which they are to run: every part of it from the start holds all splits in proportion.
 
-    First each real shape as it is, at the flow of its size; then rounds of one variant each, at the points of a Sobol
-    sequence; every sixth loses its sac. Last, pulsatile, the first cases again.
+    First each base shape as it is, the real ones before the ideal, at the flow of its size; then rounds of one variant each,
+    at the points of a Sobol sequence; every sixth loses its sac. Last, pulsatile, the first cases again.
     """
-    order = _interleaved(sources, split)
+    real = [source for source in sources if not source.ideal]
+    order = [*_interleaved(real, split), *(source for source in sources if source.ideal)]
     count = max(0, settings.cases - len(order))
     sobol = qmc.Sobol(len(AXES), rng=np.random.default_rng(settings.seed))
     points = sobol.random_base2(max(1, math.ceil(math.log2(max(2, count)))))[:count]
-    cases = [_case(source, split, "real", NEUTRAL, 0) for source in order[: settings.cases]]
+    cases = [_case(source, split, "ideal" if source.ideal else "real", NEUTRAL, 0) for source in order[: settings.cases]]
     for number, point in enumerate(points):
         turn, place = divmod(number, len(order))
         shape: Shape = "without-sac" if (place + turn) % WITHOUT_SAC_EVERY == WITHOUT_SAC_EVERY - 1 else "variant"
