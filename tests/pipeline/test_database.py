@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,9 @@ from aneuflow.pipeline.database import (
     records,
     run_database,
 )
-from aneuflow.surrogate.card import card, check, check_text
+from aneuflow.surrogate.card import OWN_TERMS, card, check, check_text
 from aneuflow.surrogate.compact import read_compact
-from aneuflow.surrogate.design import DesignSettings
+from aneuflow.surrogate.design import NEUTRAL, DesignSettings, write_table
 from tests.conftest import shared_data
 
 SETTINGS = DesignSettings(cases=4, pulsatile=0, ideal=0)
@@ -76,15 +77,16 @@ def test_a_folder_holds_one_plan_and_one_run(balls: Path, tmp_path: Path) -> Non
 def test_a_real_shape_its_variant_and_its_artery_enter(tmp_path: Path) -> None:
     shapes = tmp_path / "shapes"
     shapes.mkdir()
-    lines = [f"{name},{name},{shared_data(f'intra/annotated/{name}.npz')}\n" for name in ("AN134", "AN11", "AN182-1")]
+    lines = [f"{name},{name},{shared_data(f'intra/annotated/{name}.npz')}\n" for name in ("AN202", "AN1", "AN2")]
     (shapes / "cohort.csv").write_text("name,patient,surface\n" + "".join(lines))
     folder = tmp_path / "db"
-    plan = plan_database(shapes, folder, DesignSettings(cases=9, pulsatile=0, ideal=0, resolution_mm=0.3))
-    chosen = [case for case in plan.cases if case.base == "AN134"]
-    for case in plan.cases:
-        if case not in chosen:
-            record_path(folder, case.id).write_text('{"state": "refused", "stage": "test", "reason": "", "row": {}}')
-    assert run_database(folder) == len(chosen) == 3
+    plan_database(shapes, folder, DesignSettings(cases=3, pulsatile=0, ideal=0, resolution_mm=0.3))
+    real = next(case for case in read_plan(folder).cases if case.base == "AN202")
+    values = {**NEUTRAL, "sac_scale": 0.9, "tilt_along": 0.2, "caliber": 1.05, "flow_factor": 1.2}
+    chosen = (real, replace(real, id="V", shape="variant", values=values), replace(real, id="A", shape="without-sac"))
+    write_table(folder / "plan.csv", chosen)
+    plan = read_plan(folder)
+    assert run_database(folder) == 3
     ended = {case.id: read_json(record_path(folder, case.id)) for case in chosen}
     assert {record["state"] for record in ended.values()} == {"entered"}, ended
     sizes = pack_database(folder, tmp_path / "packed")
@@ -104,5 +106,7 @@ def test_a_real_shape_its_variant_and_its_artery_enter(tmp_path: Path) -> None:
         assert float(row["coarse_sac_tawss_mean"]) == pytest.approx(float(row["fine_sac_tawss_mean"]), rel=0.6)
     with np.load(array_path(folder, chosen[0].id)) as file:
         assert np.array_equal(file["wall_point"], arrays["wall_point"][0])
-    text = card(plan.settings, check(plan.cases, records(folder, plan)), [record["row"] for record in ended.values()])
-    assert "IntrA" in text and "| reynolds |" in text
+    text = card(
+        plan.settings, OWN_TERMS, check(plan.cases, records(folder, plan)), [record["row"] for record in ended.values()]
+    )
+    assert "one who planned" in text and "| reynolds |" in text

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, cast, get_args
 
 import typer
 
 from aneuflow.cli.progress import shown_progress
+from aneuflow.errors import InputError
 from aneuflow.pipeline import database as made
+from aneuflow.surrogate.card import INTRA_TERMS, OWN_TERMS, check_text
 from aneuflow.surrogate.card import card as card_of
 from aneuflow.surrogate.card import check as check_of
-from aneuflow.surrogate.card import check_text
 from aneuflow.surrogate.design import TABLE, DesignSettings
 
 database = typer.Typer(help="A database of flows for the surrogate.", no_args_is_help=True)
@@ -53,9 +54,10 @@ def run(
     device: Annotated[str, typer.Option(help="Where flows are computed: cpu or gpu.")] = "cpu",
 ) -> None:
     """Solve what is left of the plan; stopped or killed, run it again and it goes on."""
-    chosen: Literal["cpu", "gpu"] = "gpu" if device == "gpu" else "cpu"
+    if device not in get_args(made.Device):
+        raise InputError(f'--device "{device}" is neither cpu nor gpu; correct it.')
     with shown_progress() as progress:
-        count = made.run_database(folder, limit, workers, threads, chosen, progress("database"))
+        count = made.run_database(folder, limit, workers, threads, cast(made.Device, device), progress("database"))
     typer.echo(f"{count} cases ended now")
     check(folder)
 
@@ -88,4 +90,4 @@ def _card(folder: Path) -> str:
     plan = made.read_plan(folder)
     ended = made.records(folder, plan)
     rows = [record["row"] for record in ended if record["state"] == "entered"]
-    return card_of(plan.settings, check_of(plan.cases, ended), rows)
+    return card_of(plan.settings, INTRA_TERMS if plan.is_intra else OWN_TERMS, check_of(plan.cases, ended), rows)

@@ -25,7 +25,7 @@ from aneuflow.geometry.model import build_model
 from aneuflow.geometry.read_surface import read_surface
 from aneuflow.geometry.settings import ModelSettings
 from aneuflow.pipeline.database_case import Solved, solve
-from aneuflow.surrogate.cohort import Source, read_sources, split_by_patient
+from aneuflow.surrogate.cohort import Source, is_intra, read_sources, split_by_patient
 from aneuflow.surrogate.compact import write_compact
 from aneuflow.surrogate.deform import Frame, frame_of
 from aneuflow.surrogate.design import TABLE, DesignSettings, PlannedCase, planned, read_table, write_table
@@ -33,14 +33,19 @@ from aneuflow.surrogate.ideal import ideal_vessel
 from aneuflow.types import Progress, Surface, no_progress
 
 PLAN, CASES, FRAMES, IDEAL = "plan.json", "cases", "frames", "ideal"
+Device = Literal["cpu", "gpu"]
 _LOST = "the process ended without an answer, twice"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A database's plan: its settings, the shapes it is made from, and its cases in the order in which they run."""
+    """A database's plan: its settings, the shapes it is made from, and its cases in the order in which they run.
+
+    is_intra: the real shapes are IntrA's.
+    """
 
     settings: DesignSettings
+    is_intra: bool
     sources: Mapping[str, Source]
     cases: tuple[PlannedCase, ...]
 
@@ -53,7 +58,7 @@ class Work:
     case: PlannedCase
     source: Source
     resolution_mm: float
-    device: Literal["cpu", "gpu"]
+    device: Device
     threads: int
 
 
@@ -68,6 +73,7 @@ def plan_database(data: Path, folder: Path, settings: DesignSettings) -> Plan:
     content = {
         "aneuflow": __version__,
         "settings": settings.model_dump(),
+        "is_intra": is_intra(data),
         "patients": split,
         "sources": {
             source.name: {"patient": source.patient, "file": str(source.file.absolute()), "ideal": source.ideal}
@@ -98,10 +104,9 @@ def read_plan(folder: Path) -> Plan:
         raise InputError(f"{folder} holds no plan; make one by `aneuflow database plan DATA -o {folder}`.")
     content = read_json(folder / PLAN)
     sources = {
-        name: Source(name, entry["patient"], Path(entry["file"]), entry.get("ideal", False))
-        for name, entry in content["sources"].items()
+        name: Source(name, entry["patient"], Path(entry["file"]), entry["ideal"]) for name, entry in content["sources"].items()
     }
-    return Plan(DesignSettings.model_validate(content["settings"]), sources, read_table(folder / TABLE))
+    return Plan(DesignSettings.model_validate(content["settings"]), content["is_intra"], sources, read_table(folder / TABLE))
 
 
 def records(folder: Path, plan: Plan) -> list[dict[str, Any]]:
@@ -124,7 +129,7 @@ def run_database(
     limit: int | None = None,
     workers: int = 1,
     threads: int = 1,
-    device: Literal["cpu", "gpu"] = "cpu",
+    device: Device = "cpu",
     progress: Progress = no_progress,
 ) -> int:
     """Solve cases that have not ended yet, in the order of the plan, at most `limit`; gives how many.

@@ -19,7 +19,11 @@ from aneuflow.surrogate.sample import LUMEN_POINTS, WALL_POINTS
 INTRA_TERMS = (
     "Shapes named AN... are segments of IntrA (Yang et al. 2020), which its authors call open access without stating a "
     "licence. The points stored here are points of their deformed surfaces and remain under those terms: cite IntrA, and ask "
-    "its authors before any use that their terms do not plainly allow. Shapes named ideal-... are made from numbers and free."
+    "its authors before any use that their terms do not plainly allow."
+)
+OWN_TERMS = (
+    "The real shapes come from a cohort of the one who planned this database, whose terms hold for the points of their "
+    "deformed surfaces stored here."
 )
 _SHOWN = (
     "reynolds",
@@ -80,8 +84,8 @@ def check_text(found: Check) -> str:
     return "\n".join(lines)
 
 
-def card(settings: DesignSettings, found: Check, rows: Sequence[Mapping[str, Any]]) -> str:
-    """The database's datasheet as Markdown; rows: those of the cases that have entered."""
+def card(settings: DesignSettings, terms: str, found: Check, rows: Sequence[Mapping[str, Any]]) -> str:
+    """The database's datasheet as Markdown; terms: those of its shapes; rows: those of the cases that have entered."""
     return "\n".join(
         [
             "# Card of a flow database",
@@ -93,7 +97,7 @@ def card(settings: DesignSettings, found: Check, rows: Sequence[Mapping[str, Any
             "",
             "## Origin and terms",
             "",
-            INTRA_TERMS,
+            f"{terms} Shapes named ideal-... are made from numbers and free of terms.",
             "",
             "## What stands in it",
             "",

@@ -54,6 +54,11 @@ def read_sources(folder: Path) -> tuple[Source, ...]:
     return sources
 
 
+def is_intra(folder: Path) -> bool:
+    """Whether `read_sources` takes the shapes of a folder as IntrA's."""
+    return not (folder / LIST).is_file()
+
+
 def _listed(folder: Path) -> tuple[Source, ...]:
     with (folder / LIST).open(encoding="utf-8-sig", newline="") as stream:
         rows = list(csv.DictReader(stream, skipinitialspace=True))
