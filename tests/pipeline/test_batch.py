@@ -1,4 +1,7 @@
 import csv
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -50,3 +53,34 @@ def test_a_batch_says_how_many_failed(tmp_path: Path) -> None:
         ("empty", "failed", "2"),
     ]
     assert "does not exist" in rows[0]["reason"] and "empty" in rows[1]["reason"]
+
+
+PARENT = """
+import multiprocessing, threading, time
+from aneuflow.pipeline.batch import _end_with_parent
+
+def child():
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    time.sleep(60)
+
+if __name__ == "__main__":
+    process = multiprocessing.get_context("spawn").Process(target=child)
+    process.start()
+    print(process.pid, flush=True)
+    process.join()
+"""
+
+
+def test_a_killed_batch_leaves_no_solver_behind(tmp_path: Path) -> None:
+    (tmp_path / "parent.py").write_text(PARENT)
+    parent = subprocess.Popen([sys.executable, str(tmp_path / "parent.py")], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    time.sleep(5.0)
+    assert Path(f"/proc/{child}").exists()
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 20.0
+    while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not Path(f"/proc/{child}").exists()

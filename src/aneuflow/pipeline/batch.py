@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import multiprocessing
 import os
+import threading
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -84,7 +85,16 @@ def read_list(path: Path) -> list[BatchEntry]:
     return entries
 
 
+def _end_with_parent() -> None:
+    """Ends this process when the batch is gone: a killed batch would else leave a solver running unseen."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
 def _child(entry: BatchEntry, case: Path, tables: Tables, answer: Connection) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         assess(entry.path, case, {**tables, "input": {**tables.get("input", {}), **entry.input_settings}})
         answer.send((0, ""))
@@ -123,9 +133,12 @@ def _row(entry: BatchEntry, case: CaseFolder, code: int, reason: str, seconds: f
         stages = case.manifest().stages
     except (InputError, OSError):  # no case was begun, or what is there is none; the reason says so
         stages = {}
-    times = {f"{name}_s": round(stages[name].seconds, 1) if name in stages else "" for name in (IMPORT, *STAGE_NAMES)}
+    ran = {name: stages[name].seconds for name in (IMPORT, *STAGE_NAMES) if name in stages}
+    times = {f"{name}_s": round(ran[name], 1) if name in ran else "" for name in (IMPORT, *STAGE_NAMES)}
     state = "done" if code == 0 else "failed"
-    return {"case": entry.case, "state": state, "exit_code": code, "total_s": round(seconds, 1), **times, "reason": reason}
+    # Of a case that was kept, what its stages took when they ran.
+    total = round(max(seconds, sum(ran.values())), 1)
+    return {"case": entry.case, "state": state, "exit_code": code, "total_s": total, **times, "reason": reason}
 
 
 def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
