@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkPoints
-from vtkmodules.vtkCommonDataModel import VTK_VOXEL, vtkCellArray, vtkPolyData, vtkUnstructuredGrid
+from vtkmodules.vtkCommonDataModel import VTK_TETRA, VTK_VOXEL, vtkCellArray, vtkPolyData, vtkUnstructuredGrid
 from vtkmodules.vtkIOXML import (
     vtkXMLPolyDataReader,
     vtkXMLPolyDataWriter,
@@ -155,6 +155,18 @@ def write_voxels(path: Path, points: npt.NDArray[Any], voxels: npt.NDArray[Any],
     grid.SetPoints(_points(points))
     grid.SetCells(VTK_VOXEL, _cells(voxels.ravel(), np.arange(0, voxels.size + 1, 8)))
     _add_arrays(grid.GetPointData(), point_arrays)
+    _write_xml(vtkXMLUnstructuredGridWriter(), grid, path)
+
+
+def write_tetrahedra(
+    path: Path, points: npt.NDArray[Any], tetrahedra: npt.NDArray[Any], point_arrays: Arrays, cell_arrays: Arrays
+) -> None:
+    """Write a VTU file of tetrahedra (m, 4)."""
+    grid = vtkUnstructuredGrid()
+    grid.SetPoints(_points(points))
+    grid.SetCells(VTK_TETRA, _cells(tetrahedra.ravel(), np.arange(0, tetrahedra.size + 1, 4)))
+    _add_arrays(grid.GetPointData(), point_arrays)
+    _add_arrays(grid.GetCellData(), cell_arrays)
     _write_xml(vtkXMLUnstructuredGridWriter(), grid, path)
 
 
