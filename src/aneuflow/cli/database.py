@@ -37,7 +37,7 @@ def plan(
     pulsatile: Annotated[int, typer.Option(min=0, max=100_000, **_field("pulsatile"))] = 24,
     ideal: Annotated[int, typer.Option(min=0, max=10_000, **_field("ideal"))] = 24,
     seed: Annotated[int, typer.Option(min=0, **_field("seed"))] = 11,
-    resolution: Annotated[float, typer.Option(min=0.1, max=0.5, **_field("resolution_mm"))] = 0.2,
+    resolution: Annotated[float, typer.Option(min=0.1, max=0.5, **_field("resolution_mm"))] = 0.22,
 ) -> None:
     """Plan a database: which shapes, how deformed, at which flow, and who trains, validates and tests."""
     settings = DesignSettings(cases=cases, pulsatile=pulsatile, ideal=ideal, seed=seed, resolution_mm=resolution)
@@ -51,13 +51,17 @@ def run(
     limit: Annotated[int | None, typer.Option(min=1, help="Solve at most so many cases now.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Cases solved side by side.")] = 1,
     threads: Annotated[int, typer.Option(min=1, max=256, help="CPU threads of each.")] = 1,
+    patience: Annotated[
+        float | None,
+        typer.Option(min=1.0, help="CPU seconds after which a case is left for another run; large sacs take long."),
+    ] = None,
     device: Annotated[str, typer.Option(help="Where flows are computed: cpu or gpu.")] = "cpu",
 ) -> None:
     """Solve what is left of the plan; stopped or killed, run it again and it goes on."""
     if device not in get_args(made.Device):
         raise InputError(f'--device "{device}" is neither cpu nor gpu; correct it.')
     with shown_progress() as progress:
-        count = made.run_database(folder, limit, workers, threads, cast(made.Device, device), progress("database"))
+        count = made.run_database(folder, limit, workers, threads, cast(made.Device, device), patience, progress("database"))
     typer.echo(f"{count} cases ended now")
     check(folder)
 

@@ -24,7 +24,7 @@ from aneuflow.flow.settings import FlowSettings
 from aneuflow.geometry.model import build_model
 from aneuflow.geometry.read_surface import read_surface
 from aneuflow.geometry.settings import ModelSettings
-from aneuflow.pipeline.database_case import Solved, solve
+from aneuflow.pipeline.database_case import PutOff, Solved, solve
 from aneuflow.surrogate.cohort import Source, is_intra, read_sources, split_by_patient
 from aneuflow.surrogate.compact import write_compact
 from aneuflow.surrogate.deform import Frame, frame_of
@@ -52,7 +52,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Work:
-    """What a worker is given: the case, its base shape, where the result goes, and how it is computed."""
+    """What a worker is given: the case, its base shape, where the result goes, and how it is computed.
+
+    patience_s: of CPU time, after which it is left for another run; None for no end.
+    """
 
     folder: Path
     case: PlannedCase
@@ -60,6 +63,7 @@ class Work:
     resolution_mm: float
     device: Device
     threads: int
+    patience_s: float | None
 
 
 def plan_database(data: Path, folder: Path, settings: DesignSettings) -> Plan:
@@ -130,12 +134,14 @@ def run_database(
     workers: int = 1,
     threads: int = 1,
     device: Device = "cpu",
+    patience_s: float | None = None,
     progress: Progress = no_progress,
 ) -> int:
     """Solve cases that have not ended yet, in the order of the plan, at most `limit`; gives how many.
 
-    Each ends by one record, entered or refused with its reason; interrupted or killed, the next run goes on with what is
-    left. Raises InputError where another run is at work in the folder.
+    Each ends by one record, entered or refused with its reason; those that take more than `patience_s` of CPU time, which
+    large sacs do, are left, and interrupted or killed, the next run goes on with what is left. Raises InputError where another
+    run is at work in the folder.
     """
     plan = read_plan(folder)
     with _alone(folder):
@@ -143,9 +149,9 @@ def run_database(
             rest.unlink()
         left = [case for case in plan.cases if not record_path(folder, case.id).exists()][:limit]
         resolution = plan.settings.resolution_mm
-        work = [Work(folder, case, plan.sources[case.base], resolution, device, threads) for case in left]
+        work = [Work(folder, case, plan.sources[case.base], resolution, device, threads, patience_s) for case in left]
         _solve_all(work, workers, progress)
-    return len(work)
+    return sum(record_path(folder, case.id).exists() for case in left)
 
 
 def pack_database(folder: Path, target: Path) -> dict[str, int]:
@@ -198,11 +204,19 @@ def _pooled(batch: list[Work], workers: int, ended: Callable[[Work], None]) -> b
 def _do(work: Work) -> None:
     """One case, in a worker."""
     began = time.process_time()
+
+    def watch(fraction: float, message: str) -> None:
+        if work.patience_s is not None and time.process_time() - began > work.patience_s:
+            raise PutOff
+
     flow = FlowSettings(
         resolution_mm=work.resolution_mm, steady=work.case.kind == "steady", threads=work.threads, device=work.device
     )
     generator = np.random.default_rng(zlib.crc32(work.case.id.encode()))
-    solved = solve(work.case, lambda: read_shape(work.source), lambda: _frame(work), flow, generator)
+    try:
+        solved = solve(work.case, lambda: read_shape(work.source), lambda: _frame(work), flow, generator, watch)
+    except PutOff:
+        return
     _write(work, solved, time.process_time() - began)
 
 

@@ -19,10 +19,14 @@ from aneuflow.surrogate.deform import Frame, deformed, without_sac
 from aneuflow.surrogate.design import PlannedCase
 from aneuflow.surrogate.gates import GATES, missed_gate
 from aneuflow.surrogate.sample import Place, Scales, sampled
-from aneuflow.types import BoundaryConditions, FlowSolution, LumenModel, Morphology, Surface
+from aneuflow.types import BoundaryConditions, FlowSolution, LumenModel, Morphology, Progress, Surface, no_progress
 
 # The database keeps no intervals of the measures, so as few copies as the stage allows.
 _MEASURE = MorphologySettings(resampling_pairs=4)
+
+
+class PutOff(Exception):
+    """A case takes longer than this run has patience for; a later one may have more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +46,11 @@ def solve(
     frame: Callable[[], Frame],
     settings: FlowSettings,
     generator: np.random.Generator,
+    progress: Progress = no_progress,
 ) -> Solved:
     """The case solved and sampled; what a stage or a gate refuses is said, never raised.
 
-    base: reads the real shape; frame: the same with what its deformations turn about.
+    base: reads the real shape; frame: the same with what its deformations turn about; progress: of the flow, may raise PutOff.
     """
     stage = "deform"
     try:
@@ -62,7 +67,7 @@ def solve(
         stage = "boundary"
         boundary = _boundary(case, model)
         stage = "simulate"
-        both = simulate_twice(model, boundary, settings)
+        both = simulate_twice(model, boundary, settings, progress)
     except AneuflowError as error:
         return Solved("refused", stage, str(error))
     except (ArithmeticError, ValueError, IndexError, RuntimeError) as error:
