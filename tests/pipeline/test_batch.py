@@ -73,13 +73,12 @@ if __name__ == "__main__":
 
 def test_a_killed_batch_leaves_no_solver_behind(tmp_path: Path) -> None:
     (tmp_path / "parent.py").write_text(PARENT)
-    parent = subprocess.Popen([sys.executable, str(tmp_path / "parent.py")], stdout=subprocess.PIPE, text=True)
-    assert parent.stdout is not None
-    child = int(parent.stdout.readline())
-    time.sleep(5.0)
-    assert Path(f"/proc/{child}").exists()
-    parent.kill()
-    parent.wait()
+    with subprocess.Popen([sys.executable, str(tmp_path / "parent.py")], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        time.sleep(5.0)
+        assert Path(f"/proc/{child}").exists()
+        parent.kill()
     deadline = time.monotonic() + 20.0
     while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
         time.sleep(0.2)
