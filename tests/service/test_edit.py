@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,28 @@ import httpx
 import numpy as np
 import pytest
 import trimesh
+from sqlalchemy import select
 
 from aneuflow.case.files import read_json
 from aneuflow.case.folder import CaseFolder
 from aneuflow.errors import InputError
-from aneuflow.pipeline.run import assess, run_stage
+from aneuflow.pipeline.run import assess, current_stages, run_stage
+from aneuflow.service.accounts import set_password
+from aneuflow.service.app import create_app
+from aneuflow.service.child import VIEWS
+from aneuflow.service.dispatch import Dispatcher
 from aneuflow.service.edit import create_edit_app
+from aneuflow.service.engine import LocalEngine
 from aneuflow.service.local_case import DESK, LocalCase
+from aneuflow.service.models import Case, Project, User
+from aneuflow.service.publish import Finding, publish, read_content
+from aneuflow.service.system import FIRST_USER, System, first_start
+from aneuflow.service.views import write_views
 from tests.sac_shapes import straight
 from tests.service.browser import browsing, needs_browser
 from tests.service.conftest import in_thread
 from tests.service.made_cases import Made, wait_until, write_case
+from tests.service.running import OWN_PASSWORD
 
 FILES = {"model/model.json": '{"neck": 1}', "morphology/morphology.json": '{"quantities": []}'}
 
@@ -157,9 +169,10 @@ def draw_the_neck(page: Any, lower: float) -> None:
 
 
 def compute_shape(page: Any) -> None:
-    done = page.locator(".history tbody tr").count()
+    work = page.locator(".history > .scroll tbody tr")
+    done = work.count()
     page.click("button[name=shape]")
-    page.locator(".history tbody tr").nth(done).wait_for()
+    work.nth(done).wait_for()
     page.locator(".case-head .chip:is(.state-done, .state-failed)").wait_for()
 
 
@@ -190,3 +203,49 @@ def test_a_neck_drawn_in_the_browser_is_measured_and_taken_back(measured: Path, 
         page.get_by_role("button", name="Cancel").click()
         page.locator(".case-head .state-canceled").wait_for()
     assert CaseFolder(measured).manifest().settings["model"]["aneurysm"] == "none"
+
+
+@pytest.fixture
+def listed(measured: Path, system: System) -> Iterator[str]:
+    """The terminal's address, and that case in its worklist; a dispatcher works."""
+    password = first_start(system)
+    with system.database.writing() as session:
+        set_password(session, session.scalars(select(User)).one(), OWN_PASSWORD, must_change=False)
+        case = Case(project_id=session.scalars(select(Project)).one().id, label="Tube", state="done", created_by=FIRST_USER)
+        session.add(case)
+    assert password
+    current = current_stages(CaseFolder(measured))
+    write_views(measured, measured.parent / VIEWS, current)
+    publish(system, case.id, Finding(measured.parent, current))
+    dispatcher = Dispatcher(system, LocalEngine())
+    thread = threading.Thread(target=dispatcher.serve)
+    thread.start()
+    with in_thread(create_app(system)) as address:
+        yield address
+    dispatcher.ending.set()
+    thread.join(30)
+
+
+@needs_browser
+@pytest.mark.slow
+def test_a_neck_drawn_in_the_terminal_is_measured(listed: str, measured: Path, system: System) -> None:
+    before = _numbers(measured)
+    with browsing(listed, 120) as page:
+        page.fill("input[name=name]", FIRST_USER)
+        page.fill("input[name=password]", OWN_PASSWORD)
+        page.press("input[name=password]", "Enter")
+        page.get_by_role("link", name="Tube").click()
+        page.locator(".compute summary").first.click()
+        page.locator(".correct .viewer.ready").wait_for()
+        draw_the_neck(page, -0.05)
+        page.get_by_text("--neck-plane=").wait_for()
+        compute_shape(page)
+        page.locator(".before", has_text="Neck diameter").wait_for()
+        assert page.locator(".case-head .state-done").count() == 1
+    with system.database.reading() as session:
+        case = session.scalars(select(Case)).one()
+        corrected = read_content(system, session, case.id, "morphology/morphology.json")["quantities"]
+    assert set(case.settings["model"]["neck_plane"]) == {"point_mm", "normal"}
+    neck = next(entry["value"] for entry in corrected if entry["id"] == "neck_diameter")
+    assert abs(neck - before["neck_diameter"]) > 0.05
+    assert _numbers(measured) == before

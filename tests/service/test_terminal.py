@@ -18,7 +18,6 @@ from aneuflow.service.api.terminal import SECTIONS
 from aneuflow.service.client import Client, new_token
 from tests.service.browser import browsing, needs_browser
 from tests.service.running import OWN_PASSWORD, Person, Server, serving
-from tests.service.test_edit import compute_shape, draw_the_neck
 
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "web"
@@ -149,9 +148,6 @@ def test_a_whole_case_from_upload_to_report_in_the_browser(tmp_path: Path) -> No
             _reports_open(page)
             _an_answer_makes_the_grade_again(page)
         _the_client_fetches_it(server, tmp_path / "fetched")
-        with browsing(server.address, 240) as page:
-            _sign_in(page, "administrator", OWN_PASSWORD)
-            _a_neck_drawn_by_hand_is_measured(page, server)
 
 
 def _is_drawn(page: Any) -> None:
@@ -192,23 +188,6 @@ def _an_answer_makes_the_grade_again(page: Any) -> None:
     seconds = page.evaluate("fetch(`/api/cases/${location.hash.split('/')[2]}/history`).then((a) => a.json())")["jobs"]
     assert seconds[2]["ended"] - seconds[2]["started"] < seconds[1]["ended"] - seconds[1]["started"]
     page.locator(".grade").get_by_text("age").first.wait_for(state="attached")
-
-
-def _a_neck_drawn_by_hand_is_measured(page: Any, server: Server) -> None:
-    person = server.administrator()
-    page.get_by_role("link", name="Whole case").click()
-    page.locator(".compute summary").first.click()
-    page.locator(".correct .viewer.ready").wait_for()
-    case = page.url.split("/")[-1]
-    before = {entry["id"]: entry["value"] for entry in person("GET", f"/api/cases/{case}/measures")}
-    draw_the_neck(page, -0.05)
-    page.get_by_text("--neck-plane=").wait_for()
-    compute_shape(page)
-    page.locator(".before", has_text="Neck diameter").wait_for()
-    corrected = {entry["id"]: entry["value"] for entry in person("GET", f"/api/cases/{case}/measures")}
-    assert abs(corrected["neck_diameter"] - before["neck_diameter"]) > 0.02
-    assert "pressure_loss" in before and "pressure_loss" not in corrected
-    assert set(person("GET", f"/api/cases/{case}")["settings"]["model"]["neck_plane"]) == {"point_mm", "normal"}
 
 
 def _the_client_fetches_it(server: Server, folder: Path) -> None:
