@@ -148,11 +148,26 @@ class PatchedSurface:
     region: ByteArray
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A place of a whole artery tree that has the shape of an aneurysm; the likeliest has the number 1.
+
+    center_mm of its wall, LPS; diameter_mm: its largest; score in [0, 1] by shape; chosen: the model is made around it.
+    """
+
+    number: int
+    center_mm: tuple[float, float, float]
+    diameter_mm: float
+    score: float
+    chosen: bool
+
+
 @dataclass(frozen=True, eq=False)
 class LumenModel:
     """The lumen as a watertight, capped surface, what is known of its tree, and the domain the flow is solved in.
 
-    extended: the lumen with flow extensions added; its caps (`extended_caps`) bear the ids of `caps`.
+    extended: the lumen with flow extensions added; its caps (`extended_caps`) bear the ids of `caps`. candidates: what was
+    found in the whole tree, where the lumen is a part of one.
     """
 
     lumen: PatchedSurface
@@ -162,6 +177,7 @@ class LumenModel:
     extended: PatchedSurface
     extended_caps: tuple[Cap, ...]
     notes: tuple[Note, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from aneuflow.types import (
     Aneurysm,
     Blood,
     BoundaryConditions,
+    Candidate,
     Cap,
     Centerline,
     FlowSolution,
@@ -81,6 +82,7 @@ def model(with_aneurysm: bool) -> LumenModel:
         extended=patched(1),
         extended_caps=(cap,),
         notes=NOTES,
+        candidates=(Candidate(1, (1.5, -2.0, 3.0), 6.5, 0.75, False), Candidate(2, (0.0, 1.0, 2.0), 4.0, 0.5, True)),
     )
 
 

@@ -19,6 +19,7 @@ GIVEN: dict[str, tuple[list[str], Any]] = {
     "model": (["--model", "/models/model.onnx"], "/models/model.onnx"),
     "inlet": (["--inlet", "2", "--inlet", "3"], (2, 3)),
     "neck_plane": (["--neck-plane", "1,2,3,0,0,1"], {"point_mm": (1, 2, 3), "normal": (0, 0, 1)}),
+    "candidate": (["--candidate", "2"], 2),
     "no_aneurysm": (["--no-aneurysm"], "none"),
     "flow": (["--flow", "126 mL/min"], 2.1),
     "waveform": (["--waveform", "ica-young-adults"], "ica-young-adults"),

@@ -6,6 +6,7 @@ import html
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from aneuflow.report.html import render_page
 from aneuflow.report.numbers import format_unit, format_value
 from aneuflow.report.pdf import has_chinese_font, print_pdf
 from aneuflow.report.text import Language, note_text, quantity_name, text
-from aneuflow.types import Note
+from aneuflow.types import Candidate, Note
 from tests.report.sample import sample_content
 
 VOID = {"meta", "img", "br", "input", "link", "hr"}
@@ -114,6 +115,18 @@ def test_hostile_names_are_shown_as_text() -> None:
     parsed = Page(page)
     assert parsed.scripts == 2
     assert HOSTILE in "".join(parsed.words)
+
+
+def test_candidates_of_a_tree_stand_in_a_table_with_the_one_assessed() -> None:
+    content = sample_content(with_image=False, steady=True)
+    assert "shape of an aneurysm" not in render_page(content, {}, (), "en", False)
+    found = (Candidate(1, (1.24, 2.0, 3.0), 6.51, 0.754, False), Candidate(2, (0.0, 1.0, 2.0), 4.0, 0.5, True))
+    page = render_page(replace(content, model=replace(content.model, candidates=found)), {}, (), "en", False)
+    words = " ".join(" ".join(Page(page).words).split())
+    assert "shape of an aneurysm" in words
+    assert "1.2, 2.0, 3.0 6.5 0.75" in words
+    assert words.count("assessed here") == 1
+    assert words.index("0.50 assessed here") > words.index("0.75")
 
 
 def test_a_vessel_is_assessed_as_a_vessel() -> None:

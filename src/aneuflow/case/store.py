@@ -26,6 +26,7 @@ from aneuflow.types import (
     Aneurysm,
     Blood,
     BoundaryConditions,
+    Candidate,
     Cap,
     Centerline,
     FlowSolution,
@@ -188,7 +189,8 @@ def write_model(folder: Path, model: LumenModel) -> None:
         _write_ostium(folder / "ostium.vtp", ostium)
         kept = ("center_mm", "normal", "origin", "confidence")
         aneurysm = {"kind": model.aneurysm.kind, "ostium": {key: getattr(ostium, key) for key in kept}}
-    write_json(folder / "model.json", {"aneurysm": aneurysm, "notes": notes_to_json(model.notes)})
+    candidates = [asdict(candidate) for candidate in model.candidates]
+    write_json(folder / "model.json", {"aneurysm": aneurysm, "candidates": candidates, "notes": notes_to_json(model.notes)})
 
 
 def _read_aneurysm(folder: Path, facts: dict[str, Any], lines: dict[int, list[Centerline]]) -> Aneurysm:
@@ -218,6 +220,9 @@ def read_model(folder: Path) -> LumenModel:
         extended=_read_patched(folder / "extended.vtp"),
         extended_caps=tuple(_cap_from_json(entry) for entry in caps["extended_caps"]),
         notes=notes_from_json(facts["notes"]),
+        candidates=tuple(
+            Candidate(**{**entry, "center_mm": tuple(entry["center_mm"])}) for entry in facts.get("candidates", [])
+        ),
     )
 
 

@@ -96,6 +96,9 @@ OPTIONS: Mapping[str, Option] = {
         "x,y,z,nx,ny,nz: a point of the neck plane (LPS mm) and its normal into the sac; auto for automatic.",
         parse=_parse_plane,
     ),
+    "candidate": Option(
+        "model", "candidate", int, "In a whole artery tree: which of its candidate aneurysms is meant, by its number."
+    ),
     "no_aneurysm": Option(
         "model",
         "aneurysm",

@@ -17,7 +17,7 @@ from aneuflow.pipeline.settings import Tables
 Case = Annotated[Path, typer.Argument(metavar="CASE", help="Case folder made by `aneuflow assess`.")]
 COMMANDS = (
     ("segment", "Find the lumen in the case's image.", ("segmenter", "model")),
-    ("model", "Build the capped lumen with centerlines, sac and ostium.", ("inlet", "neck_plane", "no_aneurysm")),
+    ("model", "Build the capped lumen with centerlines, sac and ostium.", ("inlet", "neck_plane", "candidate", "no_aneurysm")),
     ("measure", "Measure the shape of aneurysm and artery.", ()),
     ("boundary", "Set inflow, outlets and blood.", (*options.BOUNDARY_OPTIONS, "steady")),
     ("simulate", "Compute the blood flow.", (*options.BOUNDARY_OPTIONS, "steady", "resolution", "cycles", "device", "threads")),

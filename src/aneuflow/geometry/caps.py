@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -320,12 +321,17 @@ def _is_one_ring(surface: Surface, beyond: np.ndarray, radius: float) -> bool:
     return bool(spread.max() < 2.5 * radius and removed < 8 * np.pi * radius**2)
 
 
+def is_tree(surface: Surface, ends: int) -> bool:
+    """Whether a vessel is a whole tree and not a segment of one: over 35 mm long in x, y or z, with four ends or more."""
+    return bool(np.ptp(surface.points, axis=0).max() >= _TREE_BOX_MM and ends >= 4)
+
+
 def close_ends(surface: Surface, inlet_caps: tuple[int, ...] = ()) -> tuple[PatchedSurface, tuple[Cap, ...]]:
     """The lumen closed by flat caps, and the caps: numbered from 1 by falling area.
 
-    Inlets are those asked for; else the widest end; in a whole tree (box over 35 mm, four ends or more) the wide ends
-    that point downward (carotid and vertebral arteries) and, with two carotids, the basilar artery behind them. Raises
-    InputError where there are fewer than two ends.
+    Inlets are those asked for; else the widest end; in a whole tree (`is_tree`) the wide ends that point downward (carotid
+    and vertebral arteries) and, with two carotids, the basilar artery behind them. Raises InputError where there are fewer
+    than two ends.
     """
     loops = sf.boundary_loops(surface.triangles)
     if len(loops) < 2:
@@ -348,7 +354,7 @@ def close_ends(surface: Surface, inlet_caps: tuple[int, ...] = ()) -> tuple[Patc
         count += len(inner)
     closed = Surface(np.concatenate(points), np.concatenate(triangles))
     patched = PatchedSurface(closed, np.concatenate(patch).astype(np.int32), np.zeros(count, dtype=np.uint8))
-    return patched, _with_roles(caps, closed.points, inlet_caps)
+    return patched, with_inlets(tuple(caps), inlet_caps or _automatic_inlets(caps, closed))
 
 
 def _cap(id: int, ring: FloatArray) -> Cap:
@@ -359,25 +365,23 @@ def _cap(id: int, ring: FloatArray) -> Cap:
     return Cap(id, "outlet", sf.polygon_centroid(ring), vector / area, area, float(np.sqrt(area / np.pi)))
 
 
-def _with_roles(caps: list[Cap], points: FloatArray, asked: tuple[int, ...]) -> tuple[Cap, ...]:
+def with_inlets(caps: tuple[Cap, ...], inlets: Collection[int]) -> tuple[Cap, ...]:
+    """The caps with the roles of inlets and outlets. Raises InputError where an inlet is no cap, or all of them are."""
     known = {cap.id for cap in caps}
-    unknown = sorted(set(asked) - known)
+    unknown = sorted(set(inlets) - known)
     if unknown:
         raise InputError(
             f"Cap {unknown[0]} was asked for as inlet, but the caps are numbered 1 to {len(caps)}; choose among them."
         )
-    inlets = set(asked) or _automatic_inlets(caps, points)
-    if inlets == known:
+    if set(inlets) == known:
         raise InputError(f"All {len(caps)} caps were asked for as inlets; leave at least one as outlet.")
-    return tuple(
-        Cap(c.id, "inlet" if c.id in inlets else "outlet", c.center_mm, c.normal, c.area_mm2, c.radius_mm) for c in caps
-    )
+    return tuple(replace(cap, role="inlet" if cap.id in inlets else "outlet") for cap in caps)
 
 
-def _automatic_inlets(caps: list[Cap], points: FloatArray) -> set[int]:
-    if np.ptp(points, axis=0).max() < _TREE_BOX_MM or len(caps) < 4:
+def _automatic_inlets(caps: list[Cap], surface: Surface) -> set[int]:
+    if not is_tree(surface, len(caps)):
         return {caps[0].id}
-    middle = float(np.median(points[:, 2]))
+    middle = float(np.median(surface.points[:, 2]))
     below = [cap for cap in caps if cap.normal[2] < -0.5 and cap.center_mm[2] < middle]
     wide = [cap for cap in below if cap.radius_mm > _WIDE * below[0].radius_mm][:4]
     # The basilar artery may be half as wide as a carotid cut aslant; it comes up behind both and between them.

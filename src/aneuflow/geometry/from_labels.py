@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from skimage import measure
 
 from aneuflow.errors import InputError
+from aneuflow.geometry.region import Region, cropped
 from aneuflow.geometry.tree import Tip, trimmed_tree
 from aneuflow.numerics import surface as sf
 from aneuflow.numerics.centerline import inside_by_vote
@@ -35,13 +36,18 @@ class LabeledSurface:
     notes: tuple[Note, ...]
 
 
-def lumen_surface(labels: LabelMap, smoothing_steps: int, least_diameter_mm: float = 0.0) -> LabeledSurface:
+def lumen_surface(
+    labels: LabelMap, smoothing_steps: int, least_diameter_mm: float = 0.0, region: Region | None = None
+) -> LabeledSurface:
     """The surface of the largest connected vessel of a label map, its thin branches trimmed (`trimmed_tree`).
 
     The map is blurred by less than a voxel (the soft map where there is one), resampled to at most 0.25 mm, contoured at
     one half, and smoothed keeping its volume; then the surface is shifted along its normals to hold the voxels' volume.
+    Of a tree only the `region` is kept, where there is one.
     Raises InputError where the map is empty or almost so, or its aneurysm lies apart from that vessel.
     """
+    if region is not None:
+        labels = cropped(labels, region)
     mask = labels.labels != LABEL_BACKGROUND
     if mask.ndim != 3 or int(mask.sum()) < _FEWEST_VOXELS:
         raise InputError(
@@ -61,7 +67,7 @@ def lumen_surface(labels: LabelMap, smoothing_steps: int, least_diameter_mm: flo
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     # A tube of fewer than two voxels across has no section to speak of.
     least = max(least_diameter_mm, 2 * float(np.prod(spacing) ** (1 / 3))) if least_diameter_mm else 0.0
-    tree = trimmed_tree(mask[box], affine, least)
+    tree = trimmed_tree(mask[box], affine, least, region.beyond if region else None)
     kept = tree.mask
     if tree.trimmed:
         notes = (*notes, Note("thin_branches_trimmed", {"count": tree.trimmed, "diameter_mm": least}, "assumption"))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from aneuflow.errors import InputError, MethodError
-from aneuflow.geometry.caps import close_ends, cut_ends, cut_tips, open_ends, without_flat_ends
+from aneuflow.geometry.caps import close_ends, cut_ends, cut_tips, is_tree, open_ends, without_flat_ends
 from aneuflow.geometry.extensions import extend
 from aneuflow.geometry.from_labels import LabeledSurface, lumen_surface, voxelized
+from aneuflow.geometry.region import Region
 from aneuflow.geometry.repair import STRAY_HOLE_MM, refine, repair, without_degenerates
-from aneuflow.geometry.sac import find_aneurysm
+from aneuflow.geometry.sac import SacResult, find_aneurysm
 from aneuflow.geometry.settings import ModelSettings
+from aneuflow.geometry.whole_tree import Focus, focus_on, sac_on, with_flow_inlets
 from aneuflow.numerics import centerline as cl
 from aneuflow.numerics import surface as sf
 from aneuflow.types import (
@@ -32,58 +35,97 @@ from aneuflow.types import (
 _FEW_BAD_EDGES = 20
 
 
+@dataclass(frozen=True, eq=False)
+class CutWall:
+    """A clean wall with its ends cut open, the label map it was made from and what that said of it, where there is one."""
+
+    surface: Surface
+    labels: LabelMap | None
+    labeled: LabeledSurface | None
+    notes: tuple[Note, ...]
+    cut_notes: tuple[Note, ...]
+
+
 def build_model(source: LabelMap | Surface, settings: ModelSettings, progress: Progress = no_progress) -> LumenModel:
     """The lumen model of a label map or of a surface (mm, LPS; open or closed with flat caps).
 
-    Raises InputError where the source is no single vessel with at least two ends, MethodError where the model made of it
-    fails its own checks.
+    Of a whole artery tree (`caps.is_tree`) it is made of the region around an aneurysm, where one is found. Raises InputError
+    where the source is no single vessel with at least two ends, MethodError where the model made of it fails its own checks.
     """
     progress(0.0, "surface")
-    surface, labeled, notes = _wall(source, settings)
-    progress(0.2, "caps")
-    surface, cut_notes = _with_cut_ends(surface, labeled)
-    lumen, caps = close_ends(surface, settings.inlet_caps)
+    wall = cut_wall(source, settings)
+    whole = settings.aneurysm == "auto" and settings.region_diameters > 0 and _is_tree(wall.surface)
+    focus = None
+    if whole:
+        progress(0.2, "whole tree")
+        lumen, caps = close_ends(wall.surface)
+        focus = focus_on(lumen, caps, settings, _carried(wall.labeled, lumen))
+        if focus is not None:
+            wall = cut_wall(wall.labels or _filled(source), settings, focus.region)
+    lumen, caps = close_ends(wall.surface, settings.inlet_caps)
+    if focus is not None and not settings.inlet_caps:
+        caps = with_flow_inlets(caps, focus.tubes)
     progress(0.3, "centerlines")
     lines = _centerlines(lumen, caps)
     progress(0.6, "aneurysm")
-    aneurysm = None
-    if settings.aneurysm == "auto":
-        plane = settings.neck_plane and (np.array(settings.neck_plane.point_mm), np.array(settings.neck_plane.normal))
-        found = find_aneurysm(lumen, caps, plane or None, _carried(labeled, lumen))
-        aneurysm, lumen, notes = found.aneurysm, found.lumen, (*notes, *found.notes)
-    if aneurysm is None:
-        notes = (*notes, Note("no_aneurysm", {}, "information"))
+    found = SacResult(None, lumen)
+    if settings.aneurysm == "auto" and (focus is not None or not whole):
+        found = _aneurysm(lumen, caps, settings, wall, focus)
+    no_aneurysm = () if found.aneurysm is not None else (Note("no_aneurysm", {}, "information"),)
     progress(0.9, "flow extensions")
     extended, extended_caps, extension_notes = extend(
-        lumen, caps, settings.inlet_extension_diameters, settings.outlet_extension_diameters
+        found.lumen, caps, settings.inlet_extension_diameters, settings.outlet_extension_diameters
     )
+    notes = (*wall.notes, *found.notes, *no_aneurysm, *wall.cut_notes, *_inlet_notes(caps, settings, focus), *extension_notes)
     model = LumenModel(
-        lumen=lumen,
+        lumen=found.lumen,
         caps=caps,
         centerlines=lines,
-        aneurysm=aneurysm,
+        aneurysm=found.aneurysm,
         extended=extended,
         extended_caps=extended_caps,
-        notes=(*notes, *cut_notes, *_inlet_notes(caps, settings), *extension_notes),
+        notes=(*focus.notes, *notes) if focus is not None else notes,
+        candidates=focus.candidates if focus is not None else (),
     )
     _check(model)
     progress(1.0, "model")
     return model
 
 
-def _wall(source: LabelMap | Surface, settings: ModelSettings) -> tuple[Surface, LabeledSurface | None, tuple[Note, ...]]:
-    """The clean wall, what the label map said of it where there is one, and notes."""
+def _aneurysm(
+    lumen: PatchedSurface, caps: tuple[Cap, ...], settings: ModelSettings, wall: CutWall, focus: Focus | None
+) -> SacResult:
+    if settings.neck_plane is not None:
+        plane = np.array(settings.neck_plane.point_mm), np.array(settings.neck_plane.normal)
+        return find_aneurysm(lumen, caps, plane)
+    if focus is not None and focus.sac is not None:
+        return find_aneurysm(lumen, caps, None, sac_on(lumen, focus.sac), focus.sac[2])
+    return find_aneurysm(lumen, caps, None, _carried(wall.labeled, lumen))
+
+
+def _is_tree(surface: Surface) -> bool:
+    return is_tree(surface, len(sf.boundary_loops(surface.triangles)))
+
+
+def _filled(source: LabelMap | Surface) -> LabelMap:
+    return voxelized(Surface(*without_degenerates(source))) if isinstance(source, Surface) else source
+
+
+def cut_wall(source: LabelMap | Surface, settings: ModelSettings, region: Region | None = None) -> CutWall:
+    """The wall of a source, or of a region of it."""
     if isinstance(source, Surface):
         if not np.isfinite(source.points).all():
             raise InputError("The surface has points that are not numbers (NaN or infinite); export it again.")
         opened, repairs = _opened(source)
         if opened is not None:
             surface, refinements = refine(opened, settings.target_edge_mm)
-            return surface, None, (*repairs, *refinements)
-        source = voxelized(Surface(*without_degenerates(source)))
-    labeled = lumen_surface(source, settings.smoothing_steps, settings.least_outlet_diameter_mm)
+            surface, cut_notes = _with_cut_ends(surface, None)
+            return CutWall(surface, None, None, (*repairs, *refinements), cut_notes)
+        source = _filled(source)
+    labeled = lumen_surface(source, settings.smoothing_steps, settings.least_outlet_diameter_mm, region)
     surface, notes = repair(labeled.surface, largest_only=True)
-    return surface, labeled, (*source.notes, *labeled.notes, *notes)
+    surface, cut_notes = _with_cut_ends(surface, labeled)
+    return CutWall(surface, source, labeled, (*source.notes, *labeled.notes, *notes), cut_notes)
 
 
 def _opened(surface: Surface) -> tuple[Surface | None, tuple[Note, ...]]:
@@ -139,10 +181,12 @@ def _carried(labeled: LabeledSurface | None, lumen: PatchedSurface) -> ByteArray
     return np.asarray(labeled.in_aneurysm[nearest], dtype=np.uint8)
 
 
-def _inlet_notes(caps: tuple[Cap, ...], settings: ModelSettings) -> tuple[Note, ...]:
+def _inlet_notes(caps: tuple[Cap, ...], settings: ModelSettings, focus: Focus | None) -> tuple[Note, ...]:
+    if settings.inlet_caps:
+        return ()
     inlets = [cap.id for cap in caps if cap.role == "inlet"]
     chosen = {"caps": ", ".join(map(str, inlets)), "ends": len(caps)}
-    return () if settings.inlet_caps else (Note("inlet_assumed", chosen, "assumption"),)
+    return (Note("inlet_assumed" if focus is None else "inlet_by_tree", chosen, "assumption"),)
 
 
 def _check(model: LumenModel) -> None:

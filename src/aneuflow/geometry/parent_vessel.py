@@ -24,7 +24,7 @@ from aneuflow.types import WALL_PATCH, Cap, FloatArray, PatchedSurface
 
 # All pairs of ends are joined up to this many; larger trees only from inlets to outlets.
 _ENDS_FOR_ALL_PAIRS = 6
-_TOO_DEEP, _TOO_SHALLOW = 2.0, 24.0
+TOO_DEEP, TOO_SHALLOW = 2.0, 24.0
 # A blind end is a branch, not a sac, where it is this many times longer than its radius and thinner than this share of the
 # parent's.
 _BRANCH_LENGTH, _BRANCH_RADIUS, _BRANCHES = 4.0, 0.8, 6
@@ -89,12 +89,12 @@ def lumen_grid(lumen: PatchedSurface, caps: tuple[Cap, ...]) -> LumenGrid:
     neighbors = voxel_neighbors(cells, shape, spacing)
     # Voxels that no end of the lumen reaches belong to a stray piece.
     piece = csgraph.connected_components(neighbors, directed=False)[1]
-    kept = np.flatnonzero(np.isin(piece, piece[_at_ends(places, caps, spacing)]))
+    kept = np.flatnonzero(np.isin(piece, piece[at_ends(places, caps, spacing)]))
     places = places[kept]
     return LumenGrid(places, np.asarray(tree.query(places)[0]), neighbors[kept][:, kept], spacing, tree)
 
 
-def _at_ends(places: FloatArray, caps: tuple[Cap, ...], spacing: float) -> Any:
+def at_ends(places: FloatArray, caps: tuple[Cap, ...], spacing: float) -> Any:
     return cKDTree(places).query([cap.center_mm - cap.normal * spacing for cap in caps])[1]
 
 
@@ -104,7 +104,7 @@ def parent_tubes(grid: LumenGrid, caps: tuple[Cap, ...]) -> tuple[Tube, ...]:
     Raises MethodError where no path inside the lumen joins two caps.
     """
     caps = tuple(sorted(caps, key=lambda cap: cap.role != "inlet"))
-    ends = _at_ends(grid.points_mm, caps, grid.spacing_mm)
+    ends = at_ends(grid.points_mm, caps, grid.spacing_mm)
     reach = csgraph.dijkstra(grid.neighbors, indices=ends)
     radius = [_radius_near(grid, cap, distance) for cap, distance in zip(caps, reach, strict=True)]
     pairs = list(itertools.combinations(range(len(caps)), 2))
@@ -119,10 +119,10 @@ def parent_tubes(grid: LumenGrid, caps: tuple[Cap, ...]) -> tuple[Tube, ...]:
         part = np.where(np.isfinite(way), reach[a], 0.0) / np.maximum(way, 1e-9)
         expected = radius[a] * (1 - part) + radius[b] * part
         offset = grid.depth_mm / expected - 1
-        cost = 1 + np.where(offset > 0, _TOO_DEEP, _TOO_SHALLOW) * offset**2
+        cost = 1 + np.where(offset > 0, TOO_DEEP, TOO_SHALLOW) * offset**2
         before = csgraph.dijkstra(grid.weighted(cost), indices=ends[a], return_predecessors=True)[1]
-        path = _walk(before, ends[b])
-        tubes.append(_tube(grid, path, expected[path], caps[a].id, caps[b].id))
+        path = walk(before, ends[b])
+        tubes.append(tube_along(grid, path, expected[path], caps[a].id, caps[b].id))
     if not any({tube.start, tube.end} & {cap.id for cap in caps if cap.role == "inlet"} for tube in tubes):
         raise MethodError("No path inside the lumen joins an inlet to another end; check the segmentation there.")
     return tuple(tubes)
@@ -137,14 +137,14 @@ def _radius_near(grid: LumenGrid, cap: Cap, distance: FloatArray) -> float:
     return float(np.median(depths))
 
 
-def _walk(before: Any, end: int) -> Any:
+def walk(before: Any, end: int) -> Any:
     path = [int(end)]
     while before[path[-1]] >= 0:
         path.append(int(before[path[-1]]))
     return np.array(path[::-1])
 
 
-def _tube(grid: LumenGrid, path: Any, expected: FloatArray, start: int, end: int) -> Tube:
+def tube_along(grid: LumenGrid, path: Any, expected: FloatArray, start: int, end: int) -> Tube:
     width = 0.7 * float(expected.mean()) / grid.spacing_mm
     line = gaussian_filter1d(grid.points_mm[path], width, axis=0, mode="nearest")
     depth = grid.wall.query(line)[0]
@@ -166,29 +166,34 @@ def excess(places: FloatArray, tubes: tuple[Tube, ...]) -> Excess:
     return result
 
 
-def blind_branches(grid: LumenGrid, outside: Excess, threshold: float) -> tuple[Tube, ...]:
-    """Tubes in thin branches that end closed, so that they are not taken for a sac; outside: of the grid's voxels."""
+def blind_branches(
+    grid: LumenGrid, outside: Excess, threshold: float, tries: int = _BRANCHES, widest: float = _BRANCH_RADIUS
+) -> tuple[Tube, ...]:
+    """Tubes in thin branches that end closed, so that they are not taken for a sac; outside: of the grid's voxels.
+
+    The places farthest from the tubes are tried first, `tries` of them; widest: the radius of a branch over its parent's.
+    """
     core = np.flatnonzero(outside.value < 0)
     depth = np.maximum(grid.depth_mm, 0.5 * grid.spacing_mm)
     away = csgraph.dijkstra(grid.neighbors, indices=core, min_only=True)
     before = csgraph.dijkstra(grid.weighted(1 / depth**2), indices=core, min_only=True, return_predecessors=True)[1]
     open_to_try = np.isfinite(away)
     branches: list[Tube] = []
-    for _ in range(_BRANCHES):
+    for _ in range(tries):
         tip = int(np.argmax(np.where(open_to_try & (outside.value > threshold), away, -1)))
         if outside.value[tip] <= threshold or not open_to_try[tip]:
             break
-        path = _walk(before, tip)[::-1]
+        path = walk(before, tip)[::-1]
         reach = 2 * grid.spacing_mm + depth[path].max()
         open_to_try &= np.linalg.norm(grid.points_mm - grid.points_mm[tip], axis=1) > reach
-        branch = _branch_tube(grid, path, outside)
+        branch = _branch_tube(grid, path, outside, widest)
         if branch is not None:
             branches.append(branch)
             outside = outside.joined(excess(grid.points_mm, (branch,)))
     return tuple(branches)
 
 
-def _branch_tube(grid: LumenGrid, path: Any, outside: Excess) -> Tube | None:
+def _branch_tube(grid: LumenGrid, path: Any, outside: Excess, widest: float) -> Tube | None:
     line, depth = grid.points_mm[path], np.maximum(grid.depth_mm[path], 0.8 * grid.spacing_mm)
     long_enough = np.flatnonzero(arc_length(line) > _BRANCH_LENGTH * np.maximum.accumulate(depth))
     if not len(long_enough):
@@ -196,7 +201,7 @@ def _branch_tube(grid: LumenGrid, path: Any, outside: Excess) -> Tube | None:
     radius = float(np.median(depth[: long_enough[0] + 1]))
     wide = np.flatnonzero(depth > 1.6 * radius)
     last = int(wide[0]) - 1 if len(wide) else len(path) - 1
-    if last < long_enough[0] // 2 or radius > _BRANCH_RADIUS * outside.expected_mm[path[last]]:
+    if last < long_enough[0] // 2 or radius > widest * outside.expected_mm[path[last]]:
         return None
     smooth = gaussian_filter1d(line[: last + 1], 2, axis=0, mode="nearest")
     within = np.maximum(depth[: last + 1], 0.8 * radius)

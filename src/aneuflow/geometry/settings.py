@@ -53,6 +53,19 @@ class ModelSettings(pydantic.BaseModel, frozen=True, extra="forbid"):
     neck_plane: Annotated[NeckPlane | None, pydantic.BeforeValidator(_none_if_auto)] = pydantic.Field(
         None, description='A plane that parts the sac from its artery; "auto" for automatic.'
     )
+    candidate: int = pydantic.Field(
+        1,
+        ge=1,
+        le=20,
+        description="In a whole artery tree: which of the candidate aneurysms, by rank, the model is made around.",
+    )
+    region_diameters: float = pydantic.Field(
+        6.0,
+        ge=0.0,
+        le=50.0,
+        description="Of a whole artery tree (over 35 mm, four ends or more) the vessels up to so many diameters of the parent "
+        "artery from the aneurysm are kept, along the vessel; 0 keeps the tree.",
+    )
     aneurysm: Literal["auto", "none"] = pydantic.Field(
         "auto", description="auto: an aneurysm is looked for; none: the vessel is taken as being without one."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,18 +80,24 @@ class _Skeleton:
                 yield path
 
 
-def trimmed_tree(mask: Any, affine: FloatArray, least_diameter_mm: float) -> Trimmed:
+def trimmed_tree(
+    mask: Any, affine: FloatArray, least_diameter_mm: float, beyond: Callable[[FloatArray], Any] | None = None
+) -> Trimmed:
     """The mask (nx, ny, nz) bool without the thin ends of its branches, and where its tubes end.
 
     From each free end a branch is left out up to where it is `least_diameter_mm` wide over a millimeter; its diameter is
     that of the circle of equal section, from the volume that lies about its axis. Links between vessels stay, however thin.
-    affine (4, 4) maps voxels to LPS mm. Raises InputError where the mask has no axis.
+    affine (4, 4) maps voxels to LPS mm. beyond: whether places (n, 3) mm lie outside a region, at whose border the vessels
+    are cut first. Raises InputError where the mask has no axis.
     """
     tree, owner, cells = _skeleton(mask, affine)
     if not len(tree.points):
         raise InputError(
             "The shape has neither openings nor an axis for blood to follow; give one that shows tubes, not a ball or a sheet."
         )
+    for node in np.flatnonzero(beyond(tree.points)).tolist() if beyond else []:
+        tree.remove(node)
+        tree.cut[node] = True
     trimmed = 0
     for _ in range(8):
         changed = False
@@ -110,7 +116,7 @@ def trimmed_tree(mask: Any, affine: FloatArray, least_diameter_mm: float) -> Tri
             changed |= bool(dropped)
         if not changed:
             break
-    kept = _without_cut(mask, tree, owner, cells, affine) if trimmed else mask
+    kept = _without_cut(mask, tree, owner, cells, affine) if tree.cut.any() else mask
     kept = _with_wide_links(kept, tree, affine)
     at_axis = _tips(tree)
     near = cKDTree(tree.points)

@@ -132,10 +132,25 @@ def _words_and_numbers(content: ReportContent, language: Language) -> dict[str, 
         "shape_tables": [(title, rows) for group, title, rows in tables if group in SHAPE_GROUPS],
         "boundary_tables": [(title, rows) for group, title, rows in tables if group in BOUNDARY_GROUPS],
         "flow_tables": [(title, rows) for group, title, rows in tables if group not in (*SHAPE_GROUPS, *BOUNDARY_GROUPS)],
+        "candidates": _candidates(content),
         "boundary": _boundary_facts(content, language),
         "numerics": _numerics(content, language),
         "definitions": [definition(quantity(id), language) for id in registry() if id in all_measures(content)],
     }
+
+
+def _candidates(content: ReportContent) -> list[dict[str, Any]]:
+    """Rows of the table of what looks like an aneurysm in a whole tree."""
+    return [
+        {
+            "number": candidate.number,
+            "place": ", ".join(format_number(x, 1) for x in candidate.center_mm),
+            "diameter": format_number(candidate.diameter_mm, 1),
+            "score": format_number(candidate.score, 2),
+            "chosen": candidate.chosen,
+        }
+        for candidate in content.model.candidates
+    ]
 
 
 def _numerics(content: ReportContent, language: Language) -> list[tuple[str, str]]:

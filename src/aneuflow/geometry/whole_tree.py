@@ -1,0 +1,108 @@
+"""Where in a whole artery tree the model is made: around a candidate aneurysm, a labeled one, or a neck plane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from aneuflow.errors import InputError
+from aneuflow.geometry.candidates import TreeSac, find_candidates, tree_tubes
+from aneuflow.geometry.caps import with_inlets
+from aneuflow.geometry.parent_vessel import LumenGrid, Tube, lumen_grid
+from aneuflow.geometry.region import Region, inlets_by_flow, region_around
+from aneuflow.geometry.settings import ModelSettings
+from aneuflow.types import ByteArray, Candidate, Cap, FloatArray, Note, PatchedSurface
+
+# Candidates of a lower score are not told of, nor more than so many.
+LEAST_SCORE, MOST_CANDIDATES = 0.6, 3
+
+
+@dataclass(frozen=True, eq=False)
+class Focus:
+    """The region to keep, the tree's tubes in the direction of the flow, and all candidates.
+
+    sac: of the chosen candidate the tree's wall points (n, 3) mm, which of them (n,) are its sac, and how sure the neck is.
+    """
+
+    region: Region
+    tubes: tuple[Tube, ...]
+    candidates: tuple[Candidate, ...] = ()
+    sac: tuple[FloatArray, ByteArray, float] | None = None
+    notes: tuple[Note, ...] = ()
+
+
+def focus_on(lumen: PatchedSurface, caps: tuple[Cap, ...], settings: ModelSettings, labeled: ByteArray | None) -> Focus | None:
+    """The region of interest of a whole tree; None where nothing in it has the shape of an aneurysm.
+
+    It lies around the neck plane of the settings, else around the points labeled as aneurysm (n,), else around the candidate
+    chosen. Raises InputError where fewer candidates were found than the number of that.
+    """
+    grid = lumen_grid(lumen, caps)
+    tubes = tree_tubes(grid, caps)
+    if not tubes:
+        return None
+    if settings.neck_plane is not None:
+        return _around(grid, tubes, np.array([settings.neck_plane.point_mm]), settings)
+    if labeled is not None:
+        return _around(grid, tubes, lumen.surface.points[labeled.astype(bool)], settings)
+    sacs = likely(find_candidates(lumen, grid, tubes))
+    if not sacs:
+        return None
+    if settings.candidate > len(sacs):
+        raise InputError(
+            f"Candidate {settings.candidate} was asked for, but only {len(sacs)} of the tree's places look like an aneurysm; "
+            f"choose 1{f' to {len(sacs)}' if len(sacs) > 1 else ''}, or give a neck plane."
+        )
+    chosen = sacs[settings.candidate - 1]
+    found = tuple(
+        Candidate(number, (float(x), float(y), float(z)), sac.diameter_mm, sac.score, sac is chosen)
+        for number, sac in enumerate(sacs, start=1)
+        for x, y, z in [sac.center_mm]
+    )
+    region = region_around(grid, chosen.voxels, _reach(settings, chosen.parent_radius_mm))
+    sac = (lumen.surface.points, chosen.points.astype(np.uint8), chosen.confidence)
+    return Focus(region, tubes, found, sac, (_note(region), *_others(found)))
+
+
+def likely(sacs: tuple[TreeSac, ...]) -> tuple[TreeSac, ...]:
+    """Those of the candidates, the likeliest first, that are told of."""
+    return tuple(sac for sac in sacs[:MOST_CANDIDATES] if sac.score >= LEAST_SCORE)
+
+
+def _around(grid: LumenGrid, tubes: tuple[Tube, ...], places: FloatArray, settings: ModelSettings) -> Focus:
+    """The region around places (k, 3) mm that were labeled or given."""
+    axis = np.concatenate([tube.points_mm for tube in tubes])
+    radius = np.concatenate([tube.expected_mm for tube in tubes])
+    parent = float(np.median(radius[cKDTree(axis).query(places)[1]]))
+    seeds = np.unique(cKDTree(grid.points_mm).query(places)[1])
+    region = region_around(grid, seeds, _reach(settings, parent))
+    return Focus(region, tubes, notes=(_note(region),))
+
+
+def _reach(settings: ModelSettings, parent_radius_mm: float) -> float:
+    return 2 * settings.region_diameters * parent_radius_mm
+
+
+def _note(region: Region) -> Note:
+    return Note("region_of_interest", {"reach_mm": region.reach_mm}, "assumption")
+
+
+def _others(found: tuple[Candidate, ...]) -> tuple[Note, ...]:
+    if len(found) < 2:
+        return ()
+    chosen = next(candidate.number for candidate in found if candidate.chosen)
+    return (Note("several_candidates", {"count": len(found), "chosen": chosen}),)
+
+
+def sac_on(lumen: PatchedSurface, sac: tuple[FloatArray, ByteArray, float]) -> ByteArray:
+    """Which points (n,) of the region's lumen are the sac found in the whole tree."""
+    points, inside, _ = sac
+    return np.asarray(inside[cKDTree(points).query(lumen.surface.points)[1]])
+
+
+def with_flow_inlets(caps: tuple[Cap, ...], tubes: tuple[Tube, ...]) -> tuple[Cap, ...]:
+    """The caps with those as inlets by which the tree's blood comes in; as they are where that tells nothing."""
+    entering = inlets_by_flow(caps, tubes)
+    return with_inlets(caps, entering) if 0 < len(entering) < len(caps) else caps
