@@ -86,7 +86,7 @@ def test_a_real_shape_its_variant_and_its_artery_enter(tmp_path: Path) -> None:
     chosen = (real, replace(real, id="V", shape="variant", values=values), replace(real, id="A", shape="without-sac"))
     write_table(folder / "plan.csv", chosen)
     plan = read_plan(folder)
-    assert run_database(folder, patience_s=0.01) == 0
+    assert run_database(folder, limit=1, patience_s=0.01) == 0
     assert run_database(folder) == 3
     ended = {case.id: read_json(record_path(folder, case.id)) for case in chosen}
     assert {record["state"] for record in ended.values()} == {"entered"}, ended
