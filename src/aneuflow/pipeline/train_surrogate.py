@@ -1,0 +1,214 @@
+"""Training of a surrogate on a database's compact form: cases prepared, networks trained, then judged on other patients."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import aneuflow
+from aneuflow.case.files import read_json, write_json
+from aneuflow.errors import InputError, ResourceError
+from aneuflow.surrogate import calibrate
+from aneuflow.surrogate.cohort import SPLITS
+from aneuflow.surrogate.compact import CASES, CHANNELS, read_compact
+from aneuflow.surrogate.network import CARD, Ensemble, ask, load_ensemble
+from aneuflow.surrogate.points import NUMBERS, SHAPE, Arrays, facts_of, numbers_of, prepare
+from aneuflow.surrogate.predict_baselines import coarse_alone, coarse_scaled, nearest_shape, poiseuille
+from aneuflow.surrogate.train.plan import TrainingPlan
+from aneuflow.types import Progress, no_progress
+
+PREPARED, TABLE, RESULTS = "prepared", "cases.json", "results.json"
+Flow = tuple[Any, Any]
+
+
+@dataclass(frozen=True)
+class SurrogateTraining:
+    """How many networks, for how long, on a database solved at which lattice spacing."""
+
+    members: int = 5
+    epochs: int = 200
+    resolution_mm: float = 0.2
+
+
+def prepare_cases(
+    compact: Path, target: Path, training: SurrogateTraining, progress: Progress = no_progress
+) -> Mapping[str, int]:
+    """Write the steady cases of a compact form as the network takes them, and the plan; gives the cases of each split.
+
+    Raises InputError where `compact` is none, has nothing to train on, or `target` holds another training.
+    """
+    if not (compact / CASES).is_file():
+        raise InputError(f"{compact} holds no {CASES}; give the folder that `aneuflow database pack` wrote.")
+    plan = TrainingPlan(epochs=training.epochs)
+    about = {"plan": json.loads(json.dumps(asdict(plan))), "resolution_mm": training.resolution_mm, "cases": {}}
+    for split in SPLITS:
+        rows, arrays = read_compact(compact, split)
+        steady = [(place, row) for place, row in enumerate(rows) if row["kind"] == "steady"]
+        folder = target / PREPARED / split
+        folder.mkdir(parents=True, exist_ok=True)
+        for done, (place, row) in enumerate(steady):
+            progress(done / len(steady), f"preparing {split}")
+            _prepare(row, {name: values[place] for name, values in arrays.items() if _is_taken(name)}, folder)
+        about["cases"][split] = {row["id"]: {"patient": row["patient"], "shape": row["shape"]} for _, row in steady}
+    if not about["cases"]["train"]:
+        raise InputError(f"{compact} holds no steady case to train on; run `aneuflow database run` further and pack again.")
+    if (target / TABLE).exists() and read_json(target / TABLE) != about:
+        raise InputError(f"{target} holds a training on other cases or settings; choose a new folder with -o.")
+    write_json(target / TABLE, about)
+    plan.write(target)
+    return {split: len(cases) for split, cases in about["cases"].items()}
+
+
+def _is_taken(name: str) -> bool:
+    return name in CHANNELS and not CHANNELS[name].pulsatile
+
+
+def _prepare(row: Mapping[str, str], arrays: Arrays, folder: Path) -> None:
+    file = folder / f"{row['id']}.npz"
+    if file.exists():
+        return
+    case = prepare(facts_of(row), arrays, np.random.default_rng(zlib.crc32(row["id"].encode())))
+    known = numbers_of(row, "fine", float(row["pressure"]))
+    case["numbers"] = np.array([known.get(id, np.nan) for id in NUMBERS], dtype=np.float32)
+    temporary = folder / f".{row['id']}.npz"
+    np.savez(temporary, **case)  # type: ignore[arg-type]
+    temporary.replace(file)
+
+
+def train_member(target: Path, member: int, python: Path, threads: int) -> None:
+    """Train one network in a process of `python`, which needs torch and onnx but no other package.
+
+    Raises ResourceError where the process failed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        # Of this interpreter's packages the other one sees aneuflow alone.
+        (Path(folder) / "aneuflow").symlink_to(Path(aneuflow.__file__).parent, target_is_directory=True)
+        given = [str(target), "--member", str(member), "--threads", str(threads)]
+        done = subprocess.run(
+            [python, "-m", "aneuflow.surrogate.train", *given], env={**os.environ, "PYTHONPATH": folder}, check=False
+        )
+    if done.returncode:
+        raise ResourceError(
+            f"Training of member {member} ended with code {done.returncode}; {python} needs torch and onnx "
+            "(pip install 'aneuflow[torch]'), or name another Python with --python."
+        )
+
+
+def evaluate(target: Path, progress: Progress = no_progress) -> Mapping[str, Any]:
+    """Intervals from the validation cases and limits from the training cases, kept in target/surrogate.json with the origin;
+    then errors of networks and baselines on the test cases, by patient, kept in target/results.json and given.
+
+    Without validation cases there are no intervals, without test cases no errors: the parts are empty then.
+    """
+    if not (target / TABLE).is_file():
+        raise InputError(f"{target} holds no {TABLE}; train with `aneuflow train surrogate COMPACT -o {target}` first.")
+    about, ensemble = read_json(target / TABLE), load_ensemble(target)
+    cases = {split: _read(target, split, about["cases"][split]) for split in SPLITS}
+    intervals = {
+        name: _calibrated(ensemble, cases["validation"], about["cases"]["validation"], coarse)
+        for name, coarse in (("coarse", True), ("free", False))
+    }
+    card = {
+        "aneuflow": aneuflow.__version__,
+        "resolution_mm": about["resolution_mm"],
+        "members": len(ensemble.members),
+        "cases": {split: len(found) for split, found in cases.items()},
+        "patients": {split: len({entry["patient"] for entry in about["cases"][split].values()}) for split in SPLITS},
+        "shape": list(SHAPE),
+        "limits": calibrate.limits_of(np.stack([c["scalars"] for c in cases["train"].values() if c["region"].any()])),
+        "intervals": intervals,
+    }
+    results = {"methods": _compared(ensemble, cases, progress), "coverage": _covered(ensemble, cases["test"], intervals)}
+    results["of_cases"] = {**card["cases"], "patients": card["patients"]}
+    write_json(target / RESULTS, results)
+    write_json(target / CARD, card)
+    return results
+
+
+def _read(target: Path, split: str, ids: Mapping[str, Any]) -> dict[str, Arrays]:
+    made = {}
+    for id in ids:
+        with np.load(target / PREPARED / split / f"{id}.npz") as file:
+            made[id] = {name: file[name] for name in file.files}
+    return made
+
+
+def _calibrated(ensemble: Ensemble, cases: Mapping[str, Arrays], about: Mapping[str, Any], coarse: bool) -> dict[str, Any]:
+    with_sac = {id: case for id, case in cases.items() if case["region"].any()}
+    found = [calibrate.scores(ask(ensemble, case, coarse), case) for case in with_sac.values()]
+    return calibrate.conformal_factors(found, [about[id]["patient"] for id in with_sac])
+
+
+def _methods(ensemble: Ensemble, training: Sequence[Arrays]) -> dict[str, Callable[[Arrays], Flow]]:
+    def asked(coarse: bool) -> Callable[[Arrays], Flow]:
+        def run(case: Arrays) -> Flow:
+            answer = ask(ensemble, case, coarse)
+            return answer.mean["shear"], answer.mean["pressure"]
+
+        return run
+
+    return {
+        "network with coarse flow": asked(True),
+        "coarse flow": coarse_alone,
+        "coarse flow, scaled": lambda case: coarse_scaled(case, training),
+        "network": asked(False),
+        "nearest shape": lambda case: nearest_shape(case, training),
+        "Poiseuille": poiseuille,
+    }
+
+
+def _compared(ensemble: Ensemble, cases: Mapping[str, Mapping[str, Arrays]], progress: Progress) -> dict[str, Any]:
+    test = {id: case for id, case in cases["test"].items() if case["region"].any()}
+    methods = _methods(ensemble, list(cases["train"].values()))
+    made: dict[str, Any] = {}
+    for done, (name, method) in enumerate(methods.items()):
+        progress(done / len(methods), f"evaluating {name}")
+        each = {id: calibrate.errors(*method(case), case) for id, case in test.items()}
+        if name in ("network with coarse flow", "network", "coarse flow"):
+            for id, case in test.items():
+                each[id] |= _number_errors(ensemble, case, name)
+        names = sorted({key for found in each.values() for key in found})
+        made[name] = {key: calibrate.summary(found[key] for found in each.values() if key in found) for key in names}
+        made[name]["cases"] = each
+    return made
+
+
+def _number_errors(ensemble: Ensemble, case: Arrays, method: str) -> dict[str, float]:
+    alone = method == "coarse flow"
+    given = case["coarse_numbers_base"] if alone else ask(ensemble, case, method != "network").mean["numbers"]
+    pairs = zip(NUMBERS, given, case["numbers"], strict=True)
+    return {id: abs(float(value / true) - 1.0) for id, value, true in pairs if np.isfinite(true) and np.isfinite(value)}
+
+
+def _covered(ensemble: Ensemble, cases: Mapping[str, Arrays], intervals: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """The share of test cases whose value lies within its interval, by mode and name."""
+    made = {}
+    for mode, coarse in (("coarse", True), ("free", False)):
+        found = [calibrate.scores(ask(ensemble, case, coarse), case) for case in cases.values() if case["region"].any()]
+        known = {name: [mine[name] for mine in found if name in mine] for name in intervals[mode]}
+        made[mode] = {
+            name: float(np.mean(np.array(values) <= intervals[mode][name]["factor"]))
+            for name, values in known.items()
+            if values
+        }
+    return made
+
+
+def results_text(results: Mapping[str, Any]) -> str:
+    """The errors on the test cases, a line each method: median / 90th percentile in per cent."""
+    columns = ("sac_mean", "sac_l2", "sac_l2_of_maximum", "wall_pressure_l2", *NUMBERS)
+    lines = [f"{'test, % median / 90th percentile':<34}" + "".join(f"{name:>20}" for name in columns)]
+    for method, found in results["methods"].items():
+        cells = [found.get(name, {}) for name in columns]
+        shown = [f"{100 * cell['median']:.1f} / {100 * cell['p90']:.1f}" if cell else "-" for cell in cells]
+        lines.append(f"{method:<34}" + "".join(f"{text:>20}" for text in shown))
+    return "\n".join(lines)

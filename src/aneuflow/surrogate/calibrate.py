@@ -1,0 +1,148 @@
+"""How far predictions are from solved flows, the intervals that follow, and where the surrogate declines to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aneuflow.surrogate.network import Answer
+from aneuflow.surrogate.points import SCALARS
+from aneuflow.types import FloatArray
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+COVERAGE = 0.9
+# An interval's half width is its factor times the root of the squares of the members' spread and of this part of the value.
+LEAST_SPREAD = 0.05
+_RANGE_MARGIN = 0.1
+_SHRINKAGE = 0.1
+_DISTANCE_MARGIN = 1.25
+
+
+def sac_mean(size: npt.NDArray[Any], case: Arrays) -> float:
+    """Area mean of a wall field (n,) over the sac; over the whole wall where there is none."""
+    return float(np.average(size, weights=case["area"] * _sac(case)))
+
+
+def _sac(case: Arrays) -> npt.NDArray[Any]:
+    sac = case["region"] == 1
+    return np.asarray(sac if sac.any() else np.ones_like(sac), dtype=np.float64)
+
+
+def errors(shear: npt.NDArray[Any], pressure: npt.NDArray[Any], case: Arrays) -> dict[str, float]:
+    """What a predicted wall shear (n, 3) and pressure (n,) are off by, over the sac, in parts: names as in the results.
+
+    sac_mean: the area mean of the length, of it; sac_l2: relative L2 of the length; sac_l2_vector: of the vector;
+    sac_l2_of_maximum: root mean square over the largest length; wall_pressure_l2: relative L2 over the whole wall.
+    """
+    size, true = np.linalg.norm(shear, axis=1), np.linalg.norm(case["shear"], axis=1)
+    weight = case["area"] * _sac(case)
+
+    def mean_square(values: npt.NDArray[Any]) -> float:
+        return float(np.average(values**2, weights=weight))
+
+    area = case["area"]
+    missed = float(np.average((pressure - case["pressure"]) ** 2, weights=area))
+    return {
+        "sac_mean": abs(sac_mean(size, case) / sac_mean(true, case) - 1.0),
+        "sac_l2": float(np.sqrt(mean_square(size - true) / mean_square(true))),
+        "sac_l2_vector": float(
+            np.sqrt(np.average(((shear - case["shear"]) ** 2).sum(axis=1), weights=weight) / mean_square(true))
+        ),
+        "sac_l2_of_maximum": float(np.sqrt(mean_square(size - true)) / true[weight > 0].max()),
+        "wall_pressure_l2": float(np.sqrt(missed / np.average(case["pressure"] ** 2, weights=area))),
+    }
+
+
+def summary(values: Iterable[float]) -> dict[str, float]:
+    """Median and 90th percentile over cases."""
+    known = np.array([value for value in values if np.isfinite(value)])
+    if not len(known):
+        return {}
+    return {"median": float(np.median(known)), "p90": float(np.quantile(known, 0.9)), "cases": len(known)}
+
+
+def half_width(value: npt.NDArray[Any] | float, spread: npt.NDArray[Any] | float, factor: float) -> npt.NDArray[Any]:
+    """Half the width of an interval, of the value's shape."""
+    return factor * np.hypot(spread, LEAST_SPREAD * np.abs(value))
+
+
+def scores(answer: Answer, case: Arrays) -> dict[str, float]:
+    """How many half widths of factor 1 a solved case lies from its prediction.
+
+    point: that within which nine tenths of the sac's wall lie, by area; sac_mean and each of `NUMBERS` by its place.
+    """
+    true = np.linalg.norm(case["shear"], axis=1)
+    off = np.abs(true - answer.size) / np.maximum(half_width(answer.size, answer.spread["size"], 1.0), 1e-9)
+    weight = case["area"] * _sac(case)
+    order = np.argsort(off)
+    reached = np.cumsum(weight[order]) / weight.sum()
+    made = {"point": float(off[order[min(int(np.searchsorted(reached, COVERAGE)), len(off) - 1)]])}
+    mean = sac_mean(answer.size, case)
+    spread = sac_mean(answer.spread["size"], case)
+    made["sac_mean"] = abs(sac_mean(true, case) - mean) / float(half_width(mean, spread, 1.0))
+    for place, (value, wanted) in enumerate(zip(answer.mean["numbers"], case["numbers"], strict=True)):
+        if np.isfinite(wanted):
+            width = float(half_width(float(value), float(answer.spread["numbers"][place]), 1.0))
+            made[f"number_{place}"] = abs(float(wanted) - float(value)) / width
+    return made
+
+
+def conformal_factors(found: Sequence[Mapping[str, float]], patients: Sequence[str]) -> dict[str, dict[str, float]]:
+    """By name of `scores`: the factor that makes intervals cover a new patient with the probability `COVERAGE`.
+
+    Split conformal prediction with patients as units: a patient's score is the worst of its cases (after Dunn et al. 2023).
+    `level` is the probability that is warranted: below COVERAGE where there are too few patients, whose worst is then taken.
+    """
+    made = {}
+    for name in sorted({name for scores in found for name in scores}):
+        worst: dict[str, float] = {}
+        for patient, mine in zip(patients, found, strict=True):
+            if name in mine:
+                worst[patient] = max(worst.get(patient, 0.0), mine[name])
+        ordered = sorted(worst.values())
+        rank = min(int(np.ceil(COVERAGE * (len(ordered) + 1))), len(ordered))
+        made[name] = {
+            "factor": ordered[rank - 1],
+            "level": min(COVERAGE, rank / (len(ordered) + 1)),
+            "patients": len(ordered),
+        }
+    return made
+
+
+def limits_of(scalars: FloatArray) -> dict[str, Any]:
+    """Where the training cases' `SCALARS` (cases, k) lie: ranges, and a distance from their mean that none comes near."""
+    known = np.where(np.isfinite(scalars), scalars, np.nanmean(scalars, axis=0))
+    mean, low, high = known.mean(axis=0), known.min(axis=0), known.max(axis=0)
+    spread = np.maximum(known.std(axis=0), 1e-3)
+    standard = (known - mean) / spread
+    square = (1.0 - _SHRINKAGE) * standard.T @ standard / len(known) + _SHRINKAGE * np.eye(known.shape[1])
+    inverse = np.linalg.inv(square)
+    farthest = float(np.sqrt(np.einsum("na,ab,nb->n", standard, inverse, standard)).max())
+    margin = _RANGE_MARGIN * (high - low) + 1e-6
+    return {
+        "names": list(SCALARS),
+        "mean": mean.tolist(),
+        "spread": spread.tolist(),
+        "low": (low - margin).tolist(),
+        "high": (high + margin).tolist(),
+        "inverse": inverse.tolist(),
+        "distance": _DISTANCE_MARGIN * farthest,
+    }
+
+
+def outside(limits: Mapping[str, Any], scalars: FloatArray) -> tuple[str, float, float, float] | None:
+    """What lies outside of the limits first: its name (of `SCALARS`, or "distance"), value and limits; None where nothing does.
+
+    A scalar that is not known is no reason.
+    """
+    mean, spread = np.array(limits["mean"]), np.array(limits["spread"])
+    for name, value, low, high in zip(limits["names"], scalars, limits["low"], limits["high"], strict=True):
+        if value < low or value > high:
+            return str(name), float(value), float(low), float(high)
+    standard = np.where(np.isfinite(scalars), (scalars - mean) / spread, 0.0)
+    distance = float(np.sqrt(standard @ np.array(limits["inverse"]) @ standard))
+    return ("distance", distance, 0.0, float(limits["distance"])) if distance > limits["distance"] else None

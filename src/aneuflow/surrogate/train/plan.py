@@ -1,0 +1,39 @@
+"""What is trained and how: written once as JSON beside the prepared cases, read by every member of the ensemble."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+FILE = "plan.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingPlan:
+    """The network and its training.
+
+    widths: features per point on the wall and on each coarser level. A step takes `batch` cases; after `patience` epochs
+    without a better score on the validation cases the training ends. drop_coarse: share of the cases shown without the coarse
+    flow.
+    turn_degrees, noise: how far frames are turned and scalars (in standard deviations) varied.
+    """
+
+    widths: tuple[int, ...] = (48, 80, 112, 144)
+    epochs: int = 200
+    patience: int = 40
+    batch: int = 2
+    learning_rate: float = 2e-3
+    drop_coarse: float = 0.5
+    turn_degrees: float = 8.0
+    noise: float = 0.15
+    seed: int = 0
+
+    def write(self, folder: Path) -> None:
+        (folder / FILE).write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n")
+
+
+def read_plan(folder: Path) -> TrainingPlan:
+    """The plan in `folder`."""
+    content = json.loads((folder / FILE).read_text())
+    return TrainingPlan(**{**content, "widths": tuple(content["widths"])})
