@@ -123,6 +123,13 @@ def test_the_region_reaches_five_diameters_upstream_and_blood_enters_there() -> 
     assert length > 5 * 2 * float(np.median(line.radius_mm[-20:])) or inlets[0].center_mm[2] < -22
 
 
+def test_the_region_is_measured_in_diameters_of_the_artery_and_not_of_its_branches() -> None:
+    """A sac over the fork: its branches are of 1.3 mm, the artery before it of 1.6 mm."""
+    focus = focus_on(*_lumen(((0.0, 0.0, 2.5), 2.6)), ModelSettings(), None)
+    assert focus is not None
+    assert focus.region.reach_mm == pytest.approx(6 * 2 * 1.6, rel=0.12)
+
+
 def test_a_candidate_that_is_not_there_is_refused() -> None:
     lumen, caps = _lumen(ON_ARM, ON_TRUNK)
     with pytest.raises(InputError, match="Candidate 7 was asked for, but only 2 "):

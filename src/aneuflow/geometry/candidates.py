@@ -36,8 +36,8 @@ from aneuflow.types import WALL_PATCH, Cap, FloatArray, PatchedSurface, Surface
 # Dips of the depth along a path shorter than the first are noise, rises shorter than the second may be sacs.
 _DIP_MM, _RISE_MM, _TAPER_MM = 3.0, 12.0, 2.0
 _BLIND_TRIES, _PARTS = 40, 16
-# A closed vessel as wide as the one it leaves is an artery cut short; contrast fills large sacs as a shell only.
-_WIDEST_BLIND, _LEAST_FULLNESS = 1.1, 0.1
+# Contrast may fill a large sac as a shell only, which is far from full.
+_LEAST_FULLNESS = 0.1
 # The least sac: its largest diameter and its depth.
 _LEAST_DIAMETER_MM, _LEAST_DEPTH_MM = 2.0, 0.7
 # The radius and the depth that speak neither for a sac nor against one.
@@ -116,7 +116,7 @@ def find_candidates(lumen: PatchedSurface, grid: LumenGrid, tubes: tuple[Tube, .
     if not tubes:
         return ()
     inside = excess(grid.points_mm, tubes)
-    blind = blind_branches(grid, inside, CANDIDATE, _BLIND_TRIES, _WIDEST_BLIND)
+    blind = blind_branches(grid, inside, CANDIDATE, _BLIND_TRIES)
     if blind:
         inside = inside.joined(excess(grid.points_mm, blind))
     sacs: list[TreeSac] = []

@@ -166,12 +166,10 @@ def excess(places: FloatArray, tubes: tuple[Tube, ...]) -> Excess:
     return result
 
 
-def blind_branches(
-    grid: LumenGrid, outside: Excess, threshold: float, tries: int = _BRANCHES, widest: float = _BRANCH_RADIUS
-) -> tuple[Tube, ...]:
+def blind_branches(grid: LumenGrid, outside: Excess, threshold: float, tries: int = _BRANCHES) -> tuple[Tube, ...]:
     """Tubes in thin branches that end closed, so that they are not taken for a sac; outside: of the grid's voxels.
 
-    The places farthest from the tubes are tried first, `tries` of them; widest: the radius of a branch over its parent's.
+    The places farthest from the tubes are tried first, `tries` of them.
     """
     core = np.flatnonzero(outside.value < 0)
     depth = np.maximum(grid.depth_mm, 0.5 * grid.spacing_mm)
@@ -186,14 +184,14 @@ def blind_branches(
         path = walk(before, tip)[::-1]
         reach = 2 * grid.spacing_mm + depth[path].max()
         open_to_try &= np.linalg.norm(grid.points_mm - grid.points_mm[tip], axis=1) > reach
-        branch = _branch_tube(grid, path, outside, widest)
+        branch = _branch_tube(grid, path, outside)
         if branch is not None:
             branches.append(branch)
             outside = outside.joined(excess(grid.points_mm, (branch,)))
     return tuple(branches)
 
 
-def _branch_tube(grid: LumenGrid, path: Any, outside: Excess, widest: float) -> Tube | None:
+def _branch_tube(grid: LumenGrid, path: Any, outside: Excess) -> Tube | None:
     line, depth = grid.points_mm[path], np.maximum(grid.depth_mm[path], 0.8 * grid.spacing_mm)
     long_enough = np.flatnonzero(arc_length(line) > _BRANCH_LENGTH * np.maximum.accumulate(depth))
     if not len(long_enough):
@@ -201,7 +199,7 @@ def _branch_tube(grid: LumenGrid, path: Any, outside: Excess, widest: float) -> 
     radius = float(np.median(depth[: long_enough[0] + 1]))
     wide = np.flatnonzero(depth > 1.6 * radius)
     last = int(wide[0]) - 1 if len(wide) else len(path) - 1
-    if last < long_enough[0] // 2 or radius > widest * outside.expected_mm[path[last]]:
+    if last < long_enough[0] // 2 or radius > _BRANCH_RADIUS * outside.expected_mm[path[last]]:
         return None
     smooth = gaussian_filter1d(line[: last + 1], 2, axis=0, mode="nearest")
     within = np.maximum(depth[: last + 1], 0.8 * radius)

@@ -61,7 +61,7 @@ def focus_on(lumen: PatchedSurface, caps: tuple[Cap, ...], settings: ModelSettin
         for number, sac in enumerate(sacs, start=1)
         for x, y, z in [sac.center_mm]
     )
-    region = region_around(grid, chosen.voxels, _reach(settings, chosen.parent_radius_mm))
+    region = region_around(grid, chosen.voxels, _reach(settings, _parent_radius(grid, tubes, chosen)))
     sac = (lumen.surface.points, chosen.points.astype(np.uint8), chosen.confidence)
     return Focus(region, tubes, found, sac, (_note(region), *_others(found)))
 
@@ -79,6 +79,14 @@ def _around(grid: LumenGrid, tubes: tuple[Tube, ...], places: FloatArray, settin
     seeds = np.unique(cKDTree(grid.points_mm).query(places)[1])
     region = region_around(grid, seeds, _reach(settings, parent))
     return Focus(region, tubes, notes=(_note(region),))
+
+
+def _parent_radius(grid: LumenGrid, tubes: tuple[Tube, ...], sac: TreeSac) -> float:
+    """The radius of the widest artery beside a sac; where arteries part it is the one that blood comes by."""
+    axis = np.concatenate([tube.points_mm for tube in tubes])
+    radius = np.concatenate([tube.expected_mm for tube in tubes])
+    beside = cKDTree(grid.points_mm[sac.voxels]).query(axis)[0] < 2 * radius
+    return float(radius[beside].max(initial=sac.parent_radius_mm))
 
 
 def _reach(settings: ModelSettings, parent_radius_mm: float) -> float:
