@@ -53,6 +53,13 @@ def test_every_text_the_terminal_asks_for_is_there_and_none_is_left_over() -> No
     assert left == set()
 
 
+def test_every_refusal_has_its_words_and_no_words_are_left_over() -> None:
+    source = "\n".join(file.read_text("utf-8") for file in (ROOT / "src" / "aneuflow" / "service").rglob("*.py"))
+    used = set(re.findall(r'Problem\(\s*\d+, "([a-z_]+)"|said(?:: ClassVar)? = "([a-z_]+)"|return 4\d\d, "([a-z_]+)"', source))
+    codes = {code for found in used for code in found if code}
+    assert codes == {key.removeprefix("refusal.") for key in catalogue("zh") if key.startswith("refusal.")}
+
+
 def _sign_in(page: Any, name: str, password: str) -> None:
     page.fill("input[name=name]", name)
     page.fill("input[name=password]", password)
@@ -93,6 +100,8 @@ def test_from_the_first_password_to_an_uploaded_case(server: Server, administrat
         row.get_by_role("link").focus()
         page.keyboard.press("Enter")
         page.get_by_role("heading", name="Browser 1").wait_for()
+        page.evaluate("location.hash = '#/cases/none'")
+        page.get_by_role("heading", name="没有此病例；请检查地址。").wait_for()
         page.get_by_role("button", name="退出").click()
         page.locator("input[name=password]").wait_for()
     assert "Doe" not in server.log.read_text()

@@ -1,6 +1,7 @@
 // The server's API: the shapes the terminal uses, and how it asks.
 import { address } from "./address";
 import { say } from "./dom";
+import { t, worded } from "./texts";
 
 /** `case_id`: the one case there is, on the page of `aneuflow edit`. */
 export interface Me { name: string; is_administrator: boolean; must_change: boolean; csrf: string; case_id?: string }
@@ -58,8 +59,9 @@ export async function ask<T>(method: string, path: string, body?: unknown, signa
   const answer = await fetch(address(path), { method, headers, body: sent ?? null, signal: signal ?? null });
   if (answer.ok) return (answer.headers.get("content-length") === "0" ? null : await answer.json()) as T;
   if (answer.status === 401 && path !== "/api/session") dispatchEvent(new Event("signed-out"));
-  const problem = (await answer.json().catch(() => ({}))) as { detail?: string };
-  throw new Refusal(answer.status, problem.detail ?? answer.statusText);
+  const problem = (await answer.json().catch(() => ({}))) as { detail?: string; code?: string; values?: Record<string, string> };
+  const inWords = problem.code && worded(`refusal.${problem.code}`, "") && t(`refusal.${problem.code}`, problem.values);
+  throw new Refusal(answer.status, inWords || (problem.detail ?? answer.statusText));
 }
 
 export const get = <T>(path: string, signal?: AbortSignal) => ask<T>("GET", path, undefined, signal);

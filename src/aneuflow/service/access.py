@@ -49,7 +49,7 @@ class SignedIn(Door):
     def __call__(self, request: Request) -> Caller:
         caller = _caller(request)
         if caller.must_change and not self.even_first:
-            raise Problem(403, "The password given to you must be changed first; choose your own.")
+            raise Problem(403, "first_password")
         return caller
 
 
@@ -59,7 +59,7 @@ class SystemDoor(Door):
     def __call__(self, request: Request) -> Caller:
         caller = SignedIn()(request)
         if not caller.is_administrator:
-            raise Problem(403, "This is for administrators of the system; ask one of them.")
+            raise Problem(403, "administrators_only")
         return caller
 
 
@@ -77,7 +77,7 @@ class Passed:
 class OnProject(Door):
     """Open to members of the project `project_id` whose role has the permission."""
 
-    said: ClassVar = "There is no such project; check the address."
+    said: ClassVar = "no_project"
 
     def __init__(self, permission: str) -> None:
         self.permission = permission
@@ -93,14 +93,14 @@ class OnProject(Door):
             raise Problem(404, self.said)
         request.state.project_id = project.id
         if self.permission not in PERMISSIONS[role]:
-            raise Problem(403, f"Your role in project {project.name} is {role}, which may not do this; ask its administrator.")
+            raise Problem(403, "role", project=project.name, role=role)
         return Passed(caller, role, project, case, upload)
 
 
 class OnCase(OnProject):
     """The same for the project of the case `case_id`."""
 
-    said = "There is no such case; check the address."
+    said = "no_case"
 
     def __call__(self, request: Request, case_id: str) -> Passed:
         SignedIn()(request)
@@ -115,7 +115,7 @@ class OnCase(OnProject):
 class OnUpload(OnProject):
     """The same for the project of the upload `upload_id`, which only its sender may touch."""
 
-    said = "There is no such upload; begin a new one."
+    said = "no_upload"
 
     def __call__(self, request: Request, upload_id: str) -> Passed:
         caller = SignedIn()(request)
@@ -156,7 +156,7 @@ def _by_token(request: Request) -> Caller | None:
     with system_of(request).database.reading() as session:
         caller = caller_of_token(session, secret)
     if caller is None:
-        raise Problem(401, "The token is unknown or has ended; make a new one.")
+        raise Problem(401, "token")
     return caller
 
 
@@ -165,10 +165,10 @@ def _by_cookie(request: Request, system: System) -> Caller:
     with system.database.reading() as session:
         found = caller_of_session(session, secret, system.settings) if secret else None
     if found is None or secret is None:
-        raise Problem(401, "You are not signed in, or the session has ended; sign in.")
+        raise Problem(401, "signed_out")
     caller, is_to_mark = found
     if request.method not in SAFE_METHODS and request.headers.get("x-csrf-token") != caller.csrf:
-        raise Problem(403, "The request does not come from the terminal's own page; reload the page.")
+        raise Problem(403, "csrf")
     if is_to_mark and UNATTENDED not in request.headers:
         with system.database.writing() as session:
             mark_seen(session, secret)

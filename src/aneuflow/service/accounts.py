@@ -23,7 +23,6 @@ TOKEN_PREFIX = "aneuflow_"
 _HASHER = PasswordHasher(time_cost=3, memory_cost=65536, parallelism=2)
 # Compared against where the name is unknown, so that time does not tell which names exist.
 _NO_ONE = _HASHER.hash(secrets.token_hex(16))
-_REFUSED = "Name or password is wrong, or the account is locked; check both, or wait and try again."
 _SECONDS_BETWEEN_SEEN = 30.0
 
 
@@ -98,7 +97,7 @@ def sign_in(session: Session, name: str, password: str, settings: ServiceSetting
 
 
 def refused() -> Problem:
-    return Problem(401, _REFUSED)
+    return Problem(401, "sign_in_refused")
 
 
 def is_password_of(user: User, password: str) -> bool:

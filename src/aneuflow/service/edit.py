@@ -121,7 +121,7 @@ def _routes(local: LocalCase) -> APIRouter:
     def get_file(path: str) -> StreamingResponse:
         file = local.files().get(path)
         if file is None:
-            raise Problem(404, "The case has no such file; see its list of files.")
+            raise Problem(404, "no_file")
         return results.file_response(path, _read(file), {"content-length": str(file.stat().st_size)})
 
     return router

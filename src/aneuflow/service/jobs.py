@@ -29,14 +29,14 @@ def check_quota(session: Session, project_id: str) -> None:
         select(func.count()).select_from(Job).where(Job.project_id == project.id, Job.state == "queued")
     )  # fmt: skip
     if (queued or 0) >= project.queued_quota:
-        raise Problem(409, f"Project {project.name} has {queued} jobs waiting, its quota; wait until some have ended.")
+        raise Problem(409, "queue_full", project=project.name, count=queued)
 
 
 def submit(session: Session, case: Case, kind: str, user_id: str, settings: Mapping[str, Any], **more: Any) -> Job:
     """Queue work on a case. Raises Problem where the case has work already; the quota is for who asks to check."""
     session.refresh(case, with_for_update=True)
     if session.scalar(select(Job.id).where(Job.case_id == case.id, Job.state.in_(ACTIVE))) is not None:
-        raise Problem(409, f"Case {case.label} is being computed already; cancel that first or wait.")
+        raise Problem(409, "computing", label=case.label)
     job = Job(
         case_id=case.id,
         project_id=case.project_id,

@@ -121,7 +121,7 @@ class LocalCase:
         """Compute with settings laid over the case's own, up to the stage `last`. Raises Problem where it is being computed."""
         with self._guard:
             if self._watcher is not None and self._watcher.is_alive():
-                raise Problem(409, "The case is being computed already; cancel that first or wait.")
+                raise Problem(409, "computing", label=self.folder.path.resolve().name)
             threads = settings_from(self.folder.manifest().settings).simulate.threads
             self._lay_out()
             memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aneuflow.service import audit
 from aneuflow.service.metrics import REQUESTS
-from aneuflow.service.problems import problem_response
+from aneuflow.service.problems import Problem, problem_response
 from aneuflow.service.system import System
 
 log = logging.getLogger("aneuflow.service")
@@ -78,22 +78,22 @@ class Guard:
 
         refusal = self._refusal(scope)
         if refusal is not None:
-            await problem_response(*refusal)(scope, receive, answer)
+            await problem_response(Problem(*refusal))(scope, receive, answer)
         else:
             await self.app(scope, receive, answer)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         address, headers = _address(scope), Headers(scope=scope)
         if not self._limit.allows(address):
-            return 429, "Too many requests came from this address; wait a minute."
+            return 429, "too_many_requests"
         signs_in = scope["path"] == "/api/session" and scope["method"] == "POST"
         if signs_in and not self._sign_in_limit.allows(address):
-            return 429, "Too many sign-ins came from this address; wait a minute."
+            return 429, "too_many_sign_ins"
         if scope["method"] in ("GET", "HEAD") or scope["path"].startswith("/api/uploads/"):
             return None
         size = headers.get("content-length", "0")
         if "transfer-encoding" in headers or not size.isdecimal() or int(size) > LARGEST_BODY:
-            return 413, "The request is larger than 1 MiB or does not say its size; send less."
+            return 413, "request_too_large"
         return None
 
     def _add_headers(self, scope: Scope, message: Message) -> None:

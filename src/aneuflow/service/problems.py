@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from aneuflow.errors import AneuflowError, InputError, MethodError
+from aneuflow.report.text import text
 from aneuflow.service.logs import place_of
 
 log = logging.getLogger("aneuflow.service")
@@ -31,15 +32,20 @@ _TITLES = {
 
 
 class Problem(Exception):
-    """An answer other than the one asked for."""
+    """An answer other than the one asked for: the text `refusal.<code>` of the catalogue with its values."""
 
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status, self.detail = status, detail
+    def __init__(self, status: int, code: str, **values: Any) -> None:
+        super().__init__(text("en", f"refusal.{code}", **values))
+        self.status, self.code, self.values = status, code, values
 
 
-def problem_response(status: int, detail: str) -> JSONResponse:
-    content = {"title": _TITLES.get(status, "Error"), "status": status, "detail": detail}
+def problem_response(problem: Problem) -> JSONResponse:
+    """The sentence in English as `detail`; `code` and `values` are for who shows it in another language."""
+    return _response(problem.status, str(problem), code=problem.code, values=problem.values)
+
+
+def _response(status: int, detail: str, **more: Any) -> JSONResponse:
+    content = {"title": _TITLES.get(status, "Error"), "status": status, "detail": detail, **more}
     return JSONResponse(content, status, media_type="application/problem+json")
 
 
@@ -48,28 +54,28 @@ def answer_problems(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     def _problem(_: Request, error: Problem) -> JSONResponse:
-        return problem_response(error.status, error.detail)
+        return problem_response(error)
 
     @app.exception_handler(AneuflowError)
     def _known(_: Request, error: AneuflowError) -> JSONResponse:
         status = 422 if isinstance(error, InputError | MethodError) else 507
-        return problem_response(status, str(error))
+        return _response(status, str(error))
 
     @app.exception_handler(RequestValidationError)
     def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         first: dict[str, Any] = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        return problem_response(422, f"The request's {place} is wrong ({first['msg']}); correct it.")
+        return _response(422, f"The request's {place} is wrong ({first['msg']}); correct it.")
 
     @app.exception_handler(HTTPException)
     def _http(_: Request, error: HTTPException) -> JSONResponse:
-        return problem_response(error.status_code, f"{error.detail}; check the address and the method.")
+        return _response(error.status_code, f"{error.detail}; check the address and the method.")
 
     @app.exception_handler(ClientDisconnect)
     def _gone(_: Request, error: ClientDisconnect) -> JSONResponse:
-        return problem_response(400, "The connection ended within the request; ask where the upload stands, and go on.")
+        return problem_response(Problem(400, "cut_off"))
 
     @app.exception_handler(Exception)
     def _unforeseen(request: Request, error: Exception) -> JSONResponse:
         log.error("unforeseen", extra={"facts": place_of(error)})
-        return problem_response(500, f"The request failed in an unforeseen way ({type(error).__name__}); report it.")
+        return problem_response(Problem(500, "unforeseen", error=type(error).__name__))

@@ -78,9 +78,7 @@ def begin_upload(request: Request, given: NewUpload, passed: Annotated[Passed, D
     check_settings(given.settings)
     size = sum(file.size for file in given.files)
     if size > system.settings.upload_gib * 2**30:
-        raise Problem(
-            413, f"The upload has {size / 2**30:.1f} GiB, over the limit of {system.settings.upload_gib:g}; send less."
-        )
+        raise Problem(413, "upload_too_large", size=f"{size / 2**30:.1f}", limit=f"{system.settings.upload_gib:g}")
     upload = Upload(
         project_id=passed.project.id,
         user_id=passed.caller.user_id,
@@ -104,7 +102,7 @@ def _refuse_without_room(session: Session, incoming: Path, size: int) -> None:
     promised = sum(2 * whole - (sent[upload_id] or 0) for upload_id, whole in open_ones if sent[upload_id] is not None)
     free = shutil.disk_usage(incoming).free - promised
     if 2 * size + KEPT_FREE > free:
-        raise Problem(507, f"The server has {max(free, 0) / 2**30:.1f} GiB free, too little for this upload; free space there.")
+        raise Problem(507, "no_room", free=f"{max(free, 0) / 2**30:.1f}")
 
 
 def _sent(file: Path) -> int | None:
@@ -134,19 +132,19 @@ async def continue_upload(
     assert upload is not None
     file = system_of(request).settings.incoming / upload.id
     if upload.case_id or not file.exists():
-        raise Problem(409, "The upload has ended; begin a new one.")
+        raise Problem(409, "upload_ended")
     with file.open("ab") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Problem(409, "Another request is sending to this upload; wait for it.") from None
+            raise Problem(409, "upload_busy") from None
         at = os.fstat(stream.fileno()).st_size
         if at != offset:
-            raise Problem(409, f"The upload stands at byte {at}, not {offset}; go on from there.")
+            raise Problem(409, "upload_offset", at=at, offset=offset)
         async for part in request.stream():
             at += len(part)
             if at > upload.size:
-                raise Problem(413, f"The upload was said to have {upload.size} bytes, and more came; begin a new one.")
+                raise Problem(413, "upload_longer", size=upload.size)
             await run_in_threadpool(stream.write, part)
     return {"offset": at}
 
@@ -155,7 +153,7 @@ async def continue_upload(
 def drop_upload(request: Request, passed: Annotated[Passed, Depends(OnUpload("change"))]) -> None:
     assert passed.upload is not None
     if passed.upload.case_id:
-        raise Problem(409, "The upload is a case by now; delete that.")
+        raise Problem(409, "upload_is_case")
     with system_of(request).database.writing() as session:
         session.execute(delete(Upload).where(Upload.id == passed.upload.id, Upload.case_id == ""))
     (system_of(request).settings.incoming / passed.upload.id).unlink(missing_ok=True)
@@ -172,7 +170,7 @@ def finish_upload(request: Request, passed: Annotated[Passed, Depends(OnUpload("
             return {"id": upload.case_id}
         size = _sent(system.settings.incoming / upload.id) or 0
         if size != upload.size:
-            raise Problem(409, f"Of {upload.size} bytes {size} have come; send the rest first.")
+            raise Problem(409, "upload_shorter", size=upload.size, come=size)
         jobs.check_quota(session, upload.project_id)
         case = Case(project_id=upload.project_id, label=upload.label, priority=upload.priority, created_by=passed.caller.name)
         session.add(case)
@@ -276,7 +274,7 @@ def start_job(request: Request, given: Work, passed: Annotated[Passed, Depends(O
     with system_of(request).database.writing() as session:
         case = session.get_one(Case, passed.case.id)
         if case.manifest is None:
-            raise Problem(409, f"Case {case.label} was never read; upload it again.")
+            raise Problem(409, "never_read", label=case.label)
         jobs.check_quota(session, case.project_id)
         return _job(jobs.submit(session, case, jobs.ASSESS, passed.caller.user_id, given.settings, last=given.last))
 

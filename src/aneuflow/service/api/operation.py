@@ -32,7 +32,7 @@ def health() -> dict[str, str]:
 def ready(request: Request) -> dict[str, str]:
     system = system_of(request)
     if not system.database.answers() or not system.objects.answers():
-        raise Problem(503, "The database or the object store does not answer; try again later.")
+        raise Problem(503, "not_ready")
     return {"status": "ready", "version": __version__}
 
 

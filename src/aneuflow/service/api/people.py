@@ -103,7 +103,7 @@ def change_password(
     with system_of(request).database.writing() as session:
         user = session.get_one(User, caller.user_id)
         if not accounts.is_password_of(user, given.old):
-            raise Problem(403, "The old password is wrong; check it.")
+            raise Problem(403, "old_password")
         accounts.set_password(session, user, given.new, must_change=False)
 
 
@@ -134,7 +134,7 @@ def change_user(request: Request, user_id: str, given: UserChange) -> dict[str, 
     with system_of(request).database.writing() as session:
         user = session.get(User, user_id)
         if user is None:
-            raise Problem(404, "There is no such user; check the address.")
+            raise Problem(404, "no_user")
         if given.disabled is not None:
             user.disabled = given.disabled
         if password:
@@ -153,7 +153,7 @@ def list_tokens(request: Request, caller: Annotated[Caller, Depends(SignedIn())]
 def add_token(request: Request, given: NewToken, caller: Annotated[Caller, Depends(SignedIn())]) -> dict[str, Any]:
     """A key with the rights of its user; the secret is shown this once."""
     if caller.csrf is None:
-        raise Problem(403, "A token cannot make another; sign in.")
+        raise Problem(403, "token_by_token")
     with system_of(request).database.writing() as session:
         token, secret = accounts.add_token(session, caller.user_id, given.name, given.days)
         return {"id": token.id, "secret": secret, "expires": token.expires}
@@ -190,7 +190,7 @@ def add_project(request: Request, given: ProjectChange, caller: Annotated[Caller
 
 def _refuse_taken_name(session: Session, name: str, project_id: str = "") -> None:
     if session.scalar(select(Project.id).where(Project.name == name, Project.id != project_id)) is not None:
-        raise Problem(409, f"A project {name} exists already; choose another name.")
+        raise Problem(409, "project_taken", name=name)
 
 
 @router.put("/api/projects/{project_id}")
@@ -220,7 +220,7 @@ def set_member(request: Request, name: str, given: Member, passed: Annotated[Pas
     with system_of(request).database.writing() as session:
         user = session.scalar(select(User).where(User.name == name))
         if user is None:
-            raise Problem(404, f"There is no user {name}; ask an administrator of the system to add them.")
+            raise Problem(404, "no_user_named", name=name)
         session.merge(Membership(project_id=passed.project.id, user_id=user.id, role=given.role))
 
 

@@ -115,7 +115,7 @@ def get_file(request: Request, path: str, passed: Read) -> StreamingResponse:
     with system.database.reading() as session:
         found = read_file(system, session, passed.case.id, path)
     if found is None:
-        raise Problem(404, "The case has no such file; see its list of files.")
+        raise Problem(404, "no_file")
     file, content = found
     return file_response(path, content, {"content-length": str(file.size), "etag": f'"{file.sha256}"'})
 

@@ -16,7 +16,7 @@ from aneuflow.service.problems import Problem
 router = APIRouter()
 ASSETS = resources.files("aneuflow.service") / "static"
 TYPES = {"html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8", "css": "text/css", "svg": "image/svg+xml"}
-SECTIONS = ("terminal.", "stage.", "answer.", "viewer.", "risk.", "report.")
+SECTIONS = ("terminal.", "refusal.", "stage.", "answer.", "viewer.", "risk.", "report.")
 
 
 def _asset(folder: str, name: str, cache: str) -> Response:
@@ -24,7 +24,7 @@ def _asset(folder: str, name: str, cache: str) -> Response:
     known = {file.name: file for file in (ASSETS / folder).iterdir() if file.is_file()} if (ASSETS / folder).is_dir() else {}
     suffix = name.rpartition(".")[2]
     if name not in known or suffix not in TYPES:
-        raise Problem(404, "The terminal has no such part; reload the page.")
+        raise Problem(404, "no_part")
     return Response(known[name].read_bytes(), media_type=TYPES[suffix], headers={"cache-control": cache})
 
 
