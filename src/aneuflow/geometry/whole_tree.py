@@ -16,7 +16,7 @@ from aneuflow.geometry.settings import ModelSettings
 from aneuflow.types import ByteArray, Candidate, Cap, FloatArray, Note, PatchedSurface
 
 # Candidates of a lower score are not told of, nor more than so many.
-LEAST_SCORE, MOST_CANDIDATES = 0.6, 3
+LEAST_SCORE, MOST_CANDIDATES = 0.61, 3
 
 
 @dataclass(frozen=True, eq=False)
