@@ -15,6 +15,7 @@ from aneuflow.cli import (
     export,
     grade,
     pacs,
+    predict,
     serve,
     simulate_angiogram,
     stages,
@@ -46,6 +47,7 @@ def _options(
 _COMMANDS = (
     assess,
     stages,
+    predict,
     edit,
     export,
     compare,

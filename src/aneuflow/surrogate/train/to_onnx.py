@@ -23,6 +23,8 @@ def write_onnx(network: PointNetwork, example: Case, file: Path, card: dict[str,
 
     given = tensors(assemble(example, True))
     axes = {name: {0: f"{name}_rows"} for name in INPUTS if name not in _WHOLE}
+    for name in (name for name in INDICES if name.startswith("near")):
+        axes[name][1] = f"{name}_neighbors"
     torch.onnx.export(
         Listed(network.cpu()).eval(),
         tuple(given[name] for name in INPUTS),

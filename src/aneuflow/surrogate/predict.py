@@ -1,0 +1,257 @@
+"""The flow in a sac from the surrogate: in seconds, with intervals, and declined where the networks have not been trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aneuflow.errors import InputError, MethodError
+from aneuflow.numerics.lattice.voxels import voxelize
+from aneuflow.numerics.surface import vertex_areas, vertex_normals
+from aneuflow.surrogate.calibrate import half_width, outside
+from aneuflow.surrogate.network import CARD, Answer, Ensemble, ask
+from aneuflow.surrogate.points import NUMBERS, SHAPE, Arrays, Facts, prepare, scalars_of, spread
+from aneuflow.surrogate.sample import Place, Scales, sampled
+from aneuflow.types import (
+    REGION_SAC,
+    WALL_PATCH,
+    BoundaryConditions,
+    ByteArray,
+    Float32Array,
+    FloatArray,
+    FlowSolution,
+    LumenModel,
+    Measure,
+    Morphology,
+    Note,
+    Surface,
+    VolumeField,
+)
+
+_NODE_SPACING_MM = 0.3
+_SEED = 7
+_TARGETS = ("wall_shear", "wall_pressure", "wall_tawss", "wall_osi", "wall_peak_shear", "lumen_velocity", "lumen_pressure")
+# Beside the distance in D: so that a point takes nothing from the far side of a thin wall, nor across the neck.
+_NORMAL_WEIGHT, _REGION_WEIGHT = 0.5, 0.5
+_LOGARITHMS = {"log_reynolds": "Reynolds number", "log_length_mm": "Parent diameter in mm"}
+_NAMES = {
+    "size_ratio": "Size ratio",
+    "aspect_ratio": "Aspect ratio",
+    "bottleneck_factor": "Bottleneck factor",
+    "nonsphericity_index": "Non-sphericity",
+    "aneurysm_angle": "Aneurysm angle in degrees",
+    "outlets": "Number of outlets",
+    "largest_share": "Share of the largest outlet",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """The steady flow at the mean inflow, as the surrogate has it.
+
+    wall: the lumen's wall without caps; region (n,) as in PatchedSurface; wall_fields: point arrays TAWSS, TAWSS_low,
+    TAWSS_high, pressure in Pa and WSS_mean (n, 3); method: which networks, with or without a coarse flow.
+    """
+
+    wall: Surface
+    region: ByteArray
+    wall_fields: Mapping[str, Float32Array]
+    measures: tuple[Measure, ...]
+    method: Mapping[str, Any]
+    notes: tuple[Note, ...]
+
+
+def predict(
+    ensemble: Ensemble,
+    model: LumenModel,
+    boundary: BoundaryConditions,
+    morphology: Morphology,
+    coarse: FlowSolution | None = None,
+) -> Prediction:
+    """Wall shear, pressure and the numbers that have been calibrated; coarse: the flow on the coarse lattice of the card.
+
+    Raises InputError where the networks have no card, MethodError where the case lies outside of what they were trained on.
+    """
+    card = ensemble.card
+    if not card:
+        raise InputError(f"The networks have no {CARD}: their training was not finished; run `aneuflow train surrogate` again.")
+    measures = {measure.id: measure.value for measure in morphology.measures}
+    _refuse_other_kinds(model, boundary, measures)
+    scales = Scales.of(measures["parent_diameter"], boundary)
+    facts = _facts(model, boundary, measures, scales, coarse)
+    _refuse_outside(card["limits"], scalars_of(facts))
+    flow = still(model) if coarse is None else coarse
+    arrays = sampled(model, Place.of(model), scales, flow, flow, np.random.default_rng(_SEED))
+    given = {name: values for name, values in arrays.items() if name not in _TARGETS}
+    if coarse is None:
+        given = {name: values for name, values in given.items() if not name.startswith("coarse_")}
+    case = prepare(facts, given, np.random.default_rng(_SEED))
+    answer = ask(ensemble, case, coarse is not None)
+    factors = card["intervals"]["free" if coarse is None else "coarse"]
+    fields = _fields(answer, case, given, flow, scales, Place.of(model), coarse is not None)
+    tawss, uncertain = fields["TAWSS"], fields.pop("spread")
+    if "point" in factors:
+        half = half_width(tawss, uncertain, factors["point"]["factor"])
+        fields |= {"TAWSS_low": np.maximum(tawss - half, 0.0), "TAWSS_high": tawss + half}
+    return Prediction(
+        flow.wall,
+        flow.region,
+        {name: values.astype(np.float32) for name, values in fields.items()},
+        _measures(answer, tawss, uncertain, flow, factors, scales, boundary),
+        {"networks": ensemble.digest, "members": len(ensemble.members), "coarse_flow": coarse is not None},
+        _notes(card, factors, boundary),
+    )
+
+
+def _refuse_other_kinds(model: LumenModel, boundary: BoundaryConditions, measures: Mapping[str, float]) -> None:
+    if model.aneurysm is None or "parent_diameter" not in measures:
+        raise MethodError("The surrogate knows vessels with an aneurysm, and this model has none; simulate its flow instead.")
+    if boundary.blood.model != "newtonian":
+        raise MethodError(
+            f"The surrogate knows Newtonian blood, not {boundary.blood.model}; simulate the flow, or set "
+            "--viscosity newtonian:PA_S."
+        )
+
+
+def _refuse_outside(limits: Mapping[str, Any], scalars: FloatArray) -> None:
+    found = outside(limits, scalars)
+    if found is None:
+        return
+    name, value, low, high = found
+    if name == "distance":
+        raise MethodError(
+            f"The surrogate declines: this combination of shape and flow lies {value:.1f} standard deviations from what it was "
+            f"trained on, beyond {high:.1f}; simulate the flow instead."
+        )
+    if name in _LOGARITHMS:
+        value, low, high = np.exp([value, low, high])
+    raise MethodError(
+        f"The surrogate declines: {(_LOGARITHMS | _NAMES)[name]} {value:.3g} is outside of {low:.3g} to {high:.3g}, which it "
+        "was trained on; simulate the flow instead."
+    )
+
+
+def _facts(
+    model: LumenModel,
+    boundary: BoundaryConditions,
+    measures: Mapping[str, float],
+    scales: Scales,
+    coarse: FlowSolution | None,
+) -> Facts:
+    radii = {cap.id: cap.radius_mm for cap in model.caps}
+    outlet_radii = np.array([radii[outlet.cap_id] for outlet in boundary.outlets])
+    shares = np.array([np.nan if outlet.flow_share is None else outlet.flow_share for outlet in boundary.outlets])
+    if not np.isfinite(shares).all():  # pressures set the split: as the radii would, until a coarse flow says better
+        shares = outlet_radii**3 / (outlet_radii**3).sum()
+        if coarse is not None:
+            out = np.array([coarse.history[f"outflow_{outlet.cap_id}"][-1] for outlet in boundary.outlets])
+            shares = out / out.sum()
+    known = {} if coarse is None else {m.id: m.value for m in coarse.measures}
+    units = {"pressure_loss": scales.pressure, "inflow_fraction": 1.0}
+    assert model.aneurysm is not None
+    normal = model.aneurysm.ostium.normal
+    return Facts(
+        up=normal / np.linalg.norm(normal),
+        length_mm=scales.length_mm,
+        reynolds=scales.reynolds,
+        outlet_radii=outlet_radii / scales.length_mm,
+        outlet_shares=shares,
+        measures={id: measures[id] for id in SHAPE if id in measures},
+        coarse={id: known[id] / units[id] for id in NUMBERS if id in known},
+    )
+
+
+def still(model: LumenModel) -> FlowSolution:
+    """A flow of nothing known, on the lumen's wall: no shear, no pressure, and 1 m/s on lattice nodes to say where lumen is."""
+    lumen = model.lumen
+    triangles = lumen.surface.triangles[lumen.patch == WALL_PATCH]
+    used, renumbered = np.unique(triangles, return_inverse=True)
+    wall = Surface(lumen.surface.points[used], renumbered.reshape(-1, 3).astype(np.int32))
+    voxels = voxelize(lumen.surface.points, lumen.surface.triangles, _NODE_SPACING_MM)
+    velocity = np.tile(np.array([1.0, 0.0, 0.0], dtype=np.float32), (voxels.count, 1))
+    # One cell, the first with a neighbor along x: all that is read of the cells is how far its corners are apart.
+    start = int(np.flatnonzero(voxels.neighbors[0] >= 0)[0])
+    pair = np.array([start, int(voxels.neighbors[0][start])], dtype=np.int32)
+    volume = VolumeField(voxels.points, velocity, np.zeros(voxels.count, np.float32), np.tile(pair, (1, 4)))
+    nothing = np.zeros(len(used), dtype=np.float32)
+    shear = np.zeros((len(used), 3), dtype=np.float32)
+    fields = {"TAWSS": nothing, "OSI": nothing, "WSS_mean": shear, "WSS_peak": shear, "pressure": nothing}
+    return FlowSolution(wall, lumen.region[used], fields, volume, (), {}, {"resolution_mm": _NODE_SPACING_MM})
+
+
+def _fields(
+    answer: Answer,
+    case: Arrays,
+    given: Mapping[str, npt.NDArray[Any]],
+    flow: FlowSolution,
+    scales: Scales,
+    place: Place,
+    corrects: bool,
+) -> dict[str, FloatArray]:
+    """The answer on the wall's points in SI: what the networks change of a coarse flow is interpolated, not the flow itself."""
+    wall, frame = flow.wall, case["frame"].astype(np.float64)
+    normals = vertex_normals(wall.points, wall.triangles)
+
+    def where(points: FloatArray, normal: FloatArray, region: npt.NDArray[Any]) -> FloatArray:
+        return np.column_stack([points, _NORMAL_WEIGHT * normal, _REGION_WEIGHT * (region == REGION_SAC)])
+
+    sources = where(*(given[name].astype(np.float64) for name in ("wall_point", "wall_normal", "wall_region")))
+    index, weight = spread(sources, where((wall.points - place.origin_mm) / scales.length_mm, normals, flow.region))
+
+    def at(values: npt.NDArray[Any]) -> FloatArray:
+        return np.asarray(np.einsum("nk,nk...->n...", weight, values[index]))
+
+    shear, pressure = answer.mean["shear"], answer.mean["pressure"]
+    if corrects:
+        shear, pressure = shear - case["coarse_shear_base"], pressure - case["coarse_pressure_base"]
+    vectors = at(shear) @ frame * scales.shear + flow.wall_fields["WSS_mean"]
+    vectors -= np.einsum("nd,nd->n", vectors, normals)[:, None] * normals
+    return {
+        "WSS_mean": vectors,
+        "TAWSS": np.linalg.norm(vectors, axis=1),
+        "pressure": at(pressure) * scales.pressure + flow.wall_fields["pressure"],
+        "spread": at(answer.spread["size"]) * scales.shear,
+    }
+
+
+def _measures(
+    answer: Answer,
+    tawss: FloatArray,
+    uncertain: FloatArray,
+    flow: FlowSolution,
+    factors: Mapping[str, Any],
+    scales: Scales,
+    boundary: BoundaryConditions,
+) -> tuple[Measure, ...]:
+    """The numbers that have an interval; a number whose interval was never calibrated is not given."""
+    areas = vertex_areas(flow.wall.points, flow.wall.triangles) * (flow.region == REGION_SAC)
+    mean_flow = sum(inlet.mean_flow_ml_s for inlet in boundary.inlets)
+    mean, wide = (float(np.average(values, weights=areas)) for values in (tawss, uncertain))
+    found = {"sac_mean": {"sac_tawss_mean": (mean, wide, 1.0)}}
+    units = {"pressure_loss": scales.pressure, "inflow_fraction": 1.0}
+    for place, id in enumerate(NUMBERS):
+        value, spread_of = float(answer.mean["numbers"][place]), float(answer.spread["numbers"][place])
+        found[f"number_{place}"] = {id: (value, spread_of, units[id])}
+        if id == "inflow_fraction":
+            found[f"number_{place}"]["inflow_rate"] = (value, spread_of, 0.01 * mean_flow)
+    made = []
+    for name, entries in found.items():
+        for id, (value, spread_of, unit) in entries.items() if name in factors else ():
+            half = float(half_width(value, spread_of, factors[name]["factor"]))
+            made.append(Measure(id, float(value * unit), float(max(value - half, 0.0) * unit), float((value + half) * unit)))
+    return tuple(made)
+
+
+def _notes(card: Mapping[str, Any], factors: Mapping[str, Any], boundary: BoundaryConditions) -> tuple[Note, ...]:
+    notes = [Note("surrogate_trained", {"cases": card["cases"]["train"], "patients": card["patients"]["train"]}, "information")]
+    if boundary.waveform is not None:
+        notes.append(Note("surrogate_steady", {}, "assumption"))
+    warranted = min((entry["level"] for entry in factors.values()), default=0.0)
+    if warranted < 0.9:
+        patients = min((entry["patients"] for entry in factors.values()), default=0)
+        notes.append(Note("surrogate_few_patients", {"patients": patients, "level_percent": 100.0 * warranted}))
+    return tuple(notes)
