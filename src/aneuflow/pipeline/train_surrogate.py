@@ -205,6 +205,8 @@ def _covered(ensemble: Ensemble, cases: Mapping[str, Arrays], intervals: Mapping
 
 def results_text(results: Mapping[str, Any]) -> str:
     """The errors on the test cases, a line each method: median / 90th percentile in per cent."""
+    if not any(found["cases"] for found in results["methods"].values()):
+        return "No test case has a sac, so nothing was compared."
     columns = ("sac_mean", "sac_l2", "sac_l2_of_maximum", "wall_pressure_l2", *NUMBERS)
     lines = [f"{'test, % median / 90th percentile':<34}" + "".join(f"{name:>20}" for name in columns)]
     for method, found in results["methods"].items():

@@ -130,7 +130,7 @@ def _refuse_outside(limits: Mapping[str, Any], scalars: FloatArray) -> None:
     if name in _LOGARITHMS:
         value, low, high = np.exp([value, low, high])
     raise MethodError(
-        f"The surrogate declines: {(_LOGARITHMS | _NAMES)[name]} {value:.3g} is outside of {low:.3g} to {high:.3g}, which it "
+        f"The surrogate declines: {(_LOGARITHMS | _NAMES)[name]} {value:.4g} is outside of {low:.3g} to {high:.3g}, which it "
         "was trained on; simulate the flow instead."
     )
 

@@ -1,0 +1,120 @@
+"""A compact form is prepared for training and an ensemble is judged on it; the networks here were never trained."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aneuflow.errors import InputError, ResourceError
+from aneuflow.pipeline.train_surrogate import SurrogateTraining, evaluate, prepare_cases, results_text, train_member
+from aneuflow.surrogate.compact import CHANNELS, write_compact
+from aneuflow.surrogate.points import SHAPE
+
+TINY = Path(__file__).parents[1] / "surrogate" / "tiny"
+SPLITS = ("train", "train", "train", "validation", "validation", "test")
+
+
+def tube(seed: int) -> dict[str, np.ndarray]:
+    """All channels of a tube along x whose upper side is the sac; the coarse flow is a fifth low."""
+    rng = np.random.default_rng(seed)
+    x, angle = rng.uniform(-3, 3, 256), rng.uniform(0, 2 * np.pi, 256)
+    normal = np.stack([0 * x, np.cos(angle), np.sin(angle)], axis=1)
+    sac = (normal[:, 2] > 0.4) & (np.abs(x) < 1)
+    shear = np.stack([np.where(sac, 0.2, 1.0), 0 * x, 0 * x], axis=1)
+    inner = rng.uniform(-0.3, 0.3, (128, 3)) * [9, 1, 1]
+    velocity = np.stack([2 - 8 * (inner[:, 1:] ** 2).sum(axis=1), 0 * inner[:, 0], 0 * inner[:, 0]], axis=1)
+    made = {
+        "wall_point": np.column_stack([x, 0.5 * normal[:, 1:]]),
+        "wall_normal": normal,
+        "wall_region": sac,
+        "wall_area": np.full(256, 0.07),
+        "wall_radius": np.full(256, 0.5),
+        "wall_along": x,
+        "wall_shear": shear,
+        "wall_pressure": 0.2 * (3 - x),
+        "coarse_wall_shear": 0.8 * shear,
+        "coarse_wall_pressure": 0.2 * (3 - x),
+        "coarse_wall_velocity": 0.3 * shear,
+        "lumen_point": inner,
+        "lumen_region": np.zeros(128),
+        "lumen_wall_distance": 0.5 - np.linalg.norm(inner[:, 1:], axis=1),
+        "lumen_radius": np.full(128, 0.5),
+        "lumen_along": inner[:, 0],
+        "lumen_velocity": velocity,
+        "lumen_pressure": 0.2 * (3 - inner[:, 0]),
+        "coarse_lumen_velocity": 0.9 * velocity,
+    }
+    pulsatile = {"wall_tawss": x, "wall_osi": x, "wall_peak_shear": shear}
+    return {name: values.astype(CHANNELS[name].kind) for name, values in {**made, **pulsatile}.items()}
+
+
+@pytest.fixture
+def compact(tmp_path: Path) -> Path:
+    rows = []
+    for number, split in enumerate(SPLITS):
+        row = {"id": f"c{number}", "patient": f"p{number}", "split": split, "shape": "real", "kind": "steady"}
+        row |= {"length_mm": 3.0, "reynolds": 160.0 + 10 * number, "pressure": 40.0, "up_x": 0, "up_y": 0, "up_z": 1}
+        row |= {"outflows_ml_s": "2.0", "outlet_radii_mm": "1.5", **{f"shape_{id}": 1.0 + 0.1 * number for id in SHAPE}}
+        row |= {"fine_pressure_loss": 48.0, "coarse_pressure_loss": 52.0, "coarse_inflow_fraction": 10.0}
+        rows.append(row)
+    rows.append({**rows[0], "id": "beating", "kind": "pulsatile"})
+    write_compact(tmp_path / "compact", rows, [tube(seed) for seed in range(len(rows))])
+    return tmp_path / "compact"
+
+
+def test_what_is_prepared_is_judged_by_patients_kept_apart(compact: Path, tmp_path: Path) -> None:
+    target = tmp_path / "models"
+    assert prepare_cases(compact, target, SurrogateTraining(2, 3)) == {"train": 3, "validation": 2, "test": 1}
+    assert prepare_cases(compact, target, SurrogateTraining(2, 3)) == {"train": 3, "validation": 2, "test": 1}
+    assert json.loads((target / "plan.json").read_text())["epochs"] == 3
+    for member in (0, 1):
+        shutil.copy(TINY / f"member-{member}.onnx", target)
+    results = evaluate(target)
+    low = results["methods"]["coarse flow"]
+    assert low["sac_mean"]["median"] == pytest.approx(0.2, abs=1e-3) and low["sac_mean"]["cases"] == 1
+    assert low["pressure_loss"]["median"] == pytest.approx(52 / 48 - 1, abs=1e-3)
+    assert results["methods"]["coarse flow, scaled"]["sac_mean"]["median"] < 2e-3
+    assert results["methods"]["nearest shape"]["sac_mean"]["median"] < 2e-3
+    assert set(results["methods"]["network"]["cases"]) == {"c5"}
+    assert "inflow_fraction" not in low  # there is no true one
+    assert "coarse flow, scaled" in results_text(results)
+    card = json.loads((target / "surrogate.json").read_text())
+    assert card["patients"] == {"train": 3, "validation": 2, "test": 1} and card["members"] == 2
+    assert card["intervals"]["coarse"]["sac_mean"]["patients"] == 2
+    assert set(results["coverage"]["free"]) == {"point", "sac_mean", "number_0"}
+
+
+def test_without_test_cases_nothing_is_compared(compact: Path, tmp_path: Path) -> None:
+    lines = (compact / "cases.csv").read_text().splitlines()
+    (compact / "cases.csv").write_text("\n".join(line for line in lines if ",test," not in line) + "\n")
+    np.savez(compact / "test.npz", version=np.array(1), id=np.array([], dtype=np.str_))
+    prepare_cases(compact, tmp_path / "models", SurrogateTraining(1, 3))
+    shutil.copy(TINY / "member-0.onnx", tmp_path / "models")
+    assert results_text(evaluate(tmp_path / "models")) == "No test case has a sac, so nothing was compared."
+
+
+def test_another_database_or_none_is_refused_in_words(compact: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds no cases\.csv"):
+        prepare_cases(tmp_path, tmp_path / "models", SurrogateTraining())
+    prepare_cases(compact, tmp_path / "models", SurrogateTraining())
+    with pytest.raises(InputError, match="other cases or settings"):
+        prepare_cases(compact, tmp_path / "models", SurrogateTraining(epochs=7))
+    with pytest.raises(InputError, match="train with"):
+        evaluate(tmp_path / "nothing")
+
+
+def test_an_interpreter_without_torch_is_named(compact: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    prepare_cases(compact, tmp_path / "models", SurrogateTraining(1, 1))
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        with pytest.raises(ResourceError, match="needs torch and onnx"):
+            train_member(tmp_path / "models", 0, Path(sys.executable), 1)
+        assert "torch" in capfd.readouterr().err
+    else:
+        pytest.skip("this interpreter has torch")
