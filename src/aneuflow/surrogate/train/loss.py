@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 _TINY = 1e-6
+_FLOOR = 0.1
 
 
 def loss_of(answer: dict[str, Tensor], wanted: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -18,7 +19,8 @@ def loss_of(answer: dict[str, Tensor], wanted: dict[str, Tensor]) -> tuple[Tenso
             (area * sac * torch.sqrt(values.square().sum(dim=1) + _TINY**2)).sum()
             for values in (answer["shear"], wanted["shear"])
         )
-        shear = shear + torch.log((given + _TINY) / (true + _TINY)).abs()
+        # The floor keeps the first steps bounded: without a coarse flow they start from a sac at rest.
+        shear = shear + torch.log((given + _FLOOR * true) / ((1.0 + _FLOOR) * true + _TINY)).abs()
     else:
         artery = 2.0 * artery
     inside = wanted["lumen_region"] == 1
