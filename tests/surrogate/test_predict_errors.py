@@ -99,10 +99,10 @@ def test_a_score_is_the_factor_at_which_the_interval_just_reaches() -> None:
     mean = {"shear": 0.8 * one["shear"], "numbers": np.array([2.0, 5.0])}
     answer = Answer(mean, {"size": 0.05 * size, "numbers": np.array([0.1, 0.1])})
     found = scores(answer, one)
-    assert set(found) == {"point", "sac_mean", "number_0"}
+    assert set(found) == {"point", "sac_mean", "pressure_loss"}
     given = sac_mean(0.8 * size, one)
     assert given + half_width(given, sac_mean(0.05 * size, one), found["sac_mean"]) == pytest.approx(sac_mean(size, one))
-    assert 2.0 + half_width(2.0, 0.1, found["number_0"]) == pytest.approx(3.0)
+    assert 2.0 + half_width(2.0, 0.1, found["pressure_loss"]) == pytest.approx(3.0)
 
 
 def test_what_lies_beyond_range_or_far_from_all_is_outside() -> None:

@@ -30,7 +30,7 @@ def main() -> None:
             torch.nn.init.normal_(head.weight, std=0.03)
         write_onnx(network, case, FOLDER / f"member-{member}.onnx", {"seed": member, "trained": False})
     interval = {"factor": 2.0, "level": 0.75, "patients": 3}
-    intervals = dict.fromkeys(("point", "sac_mean", "number_0", "number_1"), interval)
+    intervals = dict.fromkeys(("point", "sac_mean", "pressure_loss", "inflow_fraction"), interval)
     names = ["log_reynolds", "log_length_mm", "size_ratio", "aspect_ratio", "bottleneck_factor", "nonsphericity_index"]
     card = {
         "resolution_mm": 0.2,

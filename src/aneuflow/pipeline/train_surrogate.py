@@ -129,6 +129,9 @@ def evaluate(target: Path, progress: Progress = no_progress) -> Mapping[str, Any
     }
     results = {"methods": _compared(ensemble, cases, progress), "coverage": _covered(ensemble, cases["test"], intervals)}
     results["of_cases"] = {**card["cases"], "patients": card["patients"]}
+    with_sac = [case for case in cases["test"].values() if case["region"].any()]
+    declined = [case for case in with_sac if calibrate.outside(card["limits"], case["scalars"].astype(np.float64)) is not None]
+    results["declined"] = {"cases": len(declined), "of": len(with_sac)}
     write_json(target / RESULTS, results)
     write_json(target / CARD, card)
     return results
@@ -213,4 +216,8 @@ def results_text(results: Mapping[str, Any]) -> str:
         cells = [found.get(name, {}) for name in columns]
         shown = [f"{100 * cell['median']:.1f} / {100 * cell['p90']:.1f}" if cell else "-" for cell in cells]
         lines.append(f"{method:<34}" + "".join(f"{text:>20}" for text in shown))
+    for mode, name in (("coarse", "with coarse flow"), ("free", "without")):
+        shares = results["coverage"][mode].items()
+        lines.append(f"intervals {name} hold " + ", ".join(f"{100 * share:.0f} % ({part})" for part, share in shares))
+    lines.append("the networks decline {cases} of {of} test cases".format(**results["declined"]))
     return "\n".join(lines)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aneuflow.surrogate.network import Answer
-from aneuflow.surrogate.points import SCALARS
+from aneuflow.surrogate.points import NUMBERS, SCALARS
 from aneuflow.types import FloatArray
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -73,7 +73,7 @@ def half_width(value: npt.NDArray[Any] | float, spread: npt.NDArray[Any] | float
 def scores(answer: Answer, case: Arrays) -> dict[str, float]:
     """How many half widths of factor 1 a solved case lies from its prediction.
 
-    point: that within which nine tenths of the sac's wall lie, by area; sac_mean and each of `NUMBERS` by its place.
+    point: that within which nine tenths of the sac's wall lie, by area; sac_mean; each of `NUMBERS`.
     """
     true = np.linalg.norm(case["shear"], axis=1)
     off = np.abs(true - answer.size) / np.maximum(half_width(answer.size, answer.spread["size"], 1.0), 1e-9)
@@ -84,10 +84,10 @@ def scores(answer: Answer, case: Arrays) -> dict[str, float]:
     mean = sac_mean(answer.size, case)
     spread = sac_mean(answer.spread["size"], case)
     made["sac_mean"] = abs(sac_mean(true, case) - mean) / float(half_width(mean, spread, 1.0))
-    for place, (value, wanted) in enumerate(zip(answer.mean["numbers"], case["numbers"], strict=True)):
+    numbers = zip(NUMBERS, answer.mean["numbers"], answer.spread["numbers"], case["numbers"], strict=True)
+    for id, value, spread_of, wanted in numbers:
         if np.isfinite(wanted):
-            width = float(half_width(float(value), float(answer.spread["numbers"][place]), 1.0))
-            made[f"number_{place}"] = abs(float(wanted) - float(value)) / width
+            made[id] = abs(float(wanted) - float(value)) / float(half_width(float(value), float(spread_of), 1.0))
     return made
 
 

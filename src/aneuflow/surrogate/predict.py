@@ -235,9 +235,9 @@ def _measures(
     units = {"pressure_loss": scales.pressure, "inflow_fraction": 1.0}
     for place, id in enumerate(NUMBERS):
         value, spread_of = float(answer.mean["numbers"][place]), float(answer.spread["numbers"][place])
-        found[f"number_{place}"] = {id: (value, spread_of, units[id])}
+        found[id] = {id: (value, spread_of, units[id])}
         if id == "inflow_fraction":
-            found[f"number_{place}"]["inflow_rate"] = (value, spread_of, 0.01 * mean_flow)
+            found[id]["inflow_rate"] = (value, spread_of, 0.01 * mean_flow)
     made = []
     for name, entries in found.items():
         for id, (value, spread_of, unit) in entries.items() if name in factors else ():
