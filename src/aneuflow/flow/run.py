@@ -19,9 +19,8 @@ from aneuflow.numerics.lattice.gpu import GpuLattice
 from aneuflow.numerics.lattice.velocity_set import SOUND_SPEED
 from aneuflow.types import FloatArray
 
-# Past this Mach number of the lattice the density varies by some percent (its square), and the flow with it: the time step
-# is shortened. The step itself is set for `FlowSettings.max_mach` at the speed that is expected.
-MACH_LIMIT = 0.2
+# Past this multiple of the Mach number that the time step is set for, at the speed that is expected, it is shortened.
+MACH_MARGIN = 4.0 / 3.0
 _PAIRS_AT_ONCE = 50  # a divergence is noticed, and an interruption obeyed, after so many pairs of steps
 _LOOKS = 5  # of these between two looks at the highest speed, which cost as much as some steps
 
@@ -54,13 +53,15 @@ class Start:
 class Run:
     """A lattice with its units, how many steps it has done, its highest speed now and ever, and the flows of its last advance.
 
-    speed, peak in lattice units; inflow (inlets,) and outflow (outlets,) in mL/s. absolute: the outlets have loads.
+    mach_limit: past which the time step was too long; speed, peak in lattice units; inflow (inlets,) and outflow (outlets,) in
+    mL/s. absolute: the outlets have loads.
     """
 
     domain: Domain
     units: Units
     lattice: core.Lattice | GpuLattice
     threads: int
+    mach_limit: float
     steps: int = 0
     speed: float = 0.0
     peak: float = 0.0
@@ -113,7 +114,7 @@ class Run:
     def advance(self, pairs: int, ramp: tuple[float, float] = (1.0, 1.0), phase: float = 0.0, phase_step: float = 0.0) -> None:
         """Runs pairs of steps, the inflow going from ramp[0] to ramp[1] and the phase on by `phase_step` a step.
 
-        Raises TooFast where the flow diverged or passed MACH_LIMIT.
+        Raises TooFast where the flow diverged or passed the limit.
         """
         began, done, looked = time.perf_counter(), 0, 0
         into, out = np.zeros_like(self.lattice.inlet_flow()), np.zeros_like(self.lattice.outlet_flow())
@@ -136,6 +137,6 @@ class Run:
 
     def _look(self) -> None:
         self.speed = self.lattice.peak_speed(self.threads)
-        if not self.speed < MACH_LIMIT * SOUND_SPEED:
+        if not self.speed < self.mach_limit * SOUND_SPEED:
             raise TooFast(self.speed * self.units.velocity if self.speed < 1.0 else float("nan"))
         self.peak = max(self.peak, self.speed)

@@ -39,7 +39,7 @@ def developed_flow(means: Means, direction: tuple[int, int, int], cells_across: 
     return Found(numbers)
 
 
-def _trial(prefix: str, direction: tuple[int, int, int], cells_across: int, reynolds: float, max_mach: float = 0.15) -> Trial:
+def _trial(prefix: str, direction: tuple[int, int, int], cells_across: int, reynolds: float, max_mach: float = 0.0) -> Trial:
     name = f"{prefix}-{''.join(map(str, direction))}-re{reynolds:g}-{cells_across}"
     settings = {"cells_across": cells_across, "reynolds": reynolds, "max_mach": max_mach}
     run = partial(developed_flow, direction=direction, **settings)  # type: ignore[arg-type]

@@ -40,7 +40,7 @@ def solve_tube(
     cells_across: float,
     flow_ml_s: float,
     blood: Blood,
-    max_mach: float = 0.15,
+    max_mach: float = 0.0,
 ) -> FlowSolution:
     """Steady flow in a tube of `diameters` length with `cells_across` lattice cells in its diameter."""
     model = tube_model(RADIUS_MM, 2.0 * RADIUS_MM * diameters, axis)
