@@ -77,9 +77,12 @@ def _checked(case: Path, folder: Path, settings: VolumeMeshSettings, extended: b
     return facts
 
 
-def test_a_tube_is_filled_and_read_back(tube_case: Path, tmp_path: Path) -> None:
+def test_a_tube_is_filled_and_read_back(tube_case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     facts = _checked(tube_case, tmp_path, VolumeMeshSettings(edge_mm=0.7, layers=2), extended=False)
     assert facts.names == NAMES and facts.least_mean_ratio > 0.01 and facts.least_angle_deg > 1
+    assert not list((tmp_path / "here").iterdir())
 
 
 @pytest.mark.slow

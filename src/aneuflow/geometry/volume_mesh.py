@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,12 +75,14 @@ def _tetrahedra(closed: PatchedSurface, edge_mm: float) -> tuple[FloatArray, Int
         raise ResourceError(f"A volume mesh needs {error.name}; run pip install 'aneuflow[mesh]'.") from error
     surface = closed.surface
     diagonal = float(np.linalg.norm(np.ptp(surface.points, axis=0)))
-    points, tetrahedra = pytetwild.tetrahedralize(  # type: ignore[attr-defined]
-        surface.points,
-        surface.triangles.astype(np.int32),
-        edge_length_abs=edge_mm,
-        epsilon=_ENVELOPE * edge_mm / diagonal,
-    )
+    # fTetWild leaves a surface of its own in the folder it runs in.
+    with tempfile.TemporaryDirectory(prefix="aneuflow-mesh-") as scratch, contextlib.chdir(scratch):
+        points, tetrahedra = pytetwild.tetrahedralize(  # type: ignore[attr-defined]
+            surface.points,
+            surface.triangles.astype(np.int32),
+            edge_length_abs=edge_mm,
+            epsilon=_ENVELOPE * edge_mm / diagonal,
+        )
     return np.asarray(points, np.float64), tet.oriented(points, tetrahedra)
 
 
