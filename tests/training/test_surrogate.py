@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,15 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(cases: list[dict[s
     parts = fit(PLAN, cases[:4], cases[8:], tmp_path / "parts", lambda line: None)
     for name, values in whole.state_dict().items():
         torch.testing.assert_close(parts.state_dict()[name], values, rtol=0, atol=0, msg=name)
+
+
+def test_a_training_that_has_ended_stays_ended(cases: list[dict[str, np.ndarray]], tmp_path: Path) -> None:
+    still = replace(PLAN, epochs=9, patience=2, learning_rate=0.0)
+    fit(still, cases[:2], cases[8:], tmp_path, lambda line: None)
+    lines = (tmp_path / "log.jsonl").read_text()
+    assert len(lines.splitlines()) == 3
+    fit(still, cases[:2], cases[8:], tmp_path, lambda line: None)
+    assert (tmp_path / "log.jsonl").read_text() == lines
 
 
 @pytest.mark.filterwarnings("ignore")

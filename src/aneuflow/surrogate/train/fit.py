@@ -60,7 +60,7 @@ def fit(
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = _state(plan, training, folder / CHECKPOINT)
-    while state.epoch < plan.epochs:
+    while state.epoch < plan.epochs and state.epoch - state.best_epoch < plan.patience:
         start = time.monotonic()
         loss = _epoch(plan, state, training)
         state.epoch += 1
@@ -74,8 +74,6 @@ def fit(
         with (folder / LOG).open("a") as log:
             log.write(json.dumps(record) + "\n")
         tell(" ".join(f"{name} {value:.4g}" for name, value in record.items()))
-        if state.epoch - state.best_epoch >= plan.patience:
-            break
     state.mean.load_state_dict(torch.load(folder / BEST, weights_only=True))
     return state.mean
 
