@@ -264,7 +264,7 @@ void Lattice::run(int pairs, const double amplitude[2], const double phase[2], i
             const std::vector<double>& last = gained[1 - step % 2];
             const double rate = wall_blocks ? std::accumulate(last.begin(), last.end(), 0.0) / walls.total_weight : 0.0;
 #pragma omp barrier
-            if (step % kRefit == 0) {
+            if (fits.count && step % kRefit == 0) {
                 step_.fit(cells_, fits, part(fits.count, rank), part(fits.count, rank + 1));
 #pragma omp barrier
                 step_.offsets(walls, fits, part(wall_blocks, rank), part(wall_blocks, rank + 1));

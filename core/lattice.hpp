@@ -42,7 +42,7 @@ struct Cells {
 // put in for the velocity beyond the wall, linear between no slip and the cell: v0 * u(x) + v1 * u(x - c_i). Shared out
 // like the rest it would leave a drag of the order of u^2 on walls oblique to the lattice.
 // What they miss of a velocity that bends is `offset` times the link's weight: every kRefit steps, the terms times the
-// velocity along the link of a fit beside the wall.
+// velocity along the link of a fit beside the wall. Without fits the offsets stay zero.
 // Sorted by direction; each direction begins a block.
 struct WallLinks {
     std::vector<std::int32_t> cell, cell_1, cell_2;  // x, x - c_i, x - 2 c_i; x itself where that is no fluid

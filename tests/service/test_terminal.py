@@ -76,7 +76,7 @@ def test_from_the_first_password_to_an_uploaded_case(server: Server, administrat
     project = administrator("GET", "/api/projects")[0]["id"]
     first = administrator("POST", "/api/users", json={"name": "reader.one"})["password"]
     administrator("PUT", f"/api/projects/{project}/members/reader.one", json={"role": "editor"})
-    with browsing(server.address, 20) as page:
+    with browsing(server.address, 20, expected=r"status of 40[14]") as page:
         _sign_in(page, "reader.one", "not the right one")
         page.get_by_role("alert").filter(has_text="wrong").wait_for()
         _sign_in(page, "reader.one", first)

@@ -142,7 +142,8 @@ def build_lattice(
     shares = wall_coefficients(domain.voxels.link_distance[walls], rear, tau)
     terms = wall_terms(domain.voxels, walls, fits, shares, rear, tau, PRODUCT)
     coefficients = np.ascontiguousarray(np.column_stack([shares, terms]))
-    lattice.set_walls(*domain.arrays(walls), coefficients, fits.of_link, fits.cells, fits.weights)
+    needed = slice(None) if terms.any() else slice(0)
+    lattice.set_walls(*domain.arrays(walls), coefficients, fits.of_link, fits.cells[needed], fits.weights[needed])
     caps = {cap.id: cap for cap in model.extended_caps}
     for id in cap_ids(boundary):
         if id not in caps:

@@ -96,3 +96,10 @@ def test_a_correction_is_never_larger_than_the_velocities_it_comes_from(tube: Do
     size = np.abs(np.einsum("nc,nck->nk", terms, tube.fits.weights[tube.fits.of_link])).sum(axis=1)
     assert size.max() <= 3.0 * 1.5 * 1.0001
     assert (size[rear.count < 2] == 0.0).all()
+
+
+def test_nothing_is_added_where_the_lattice_is_hardly_viscous(tube: Domain) -> None:
+    links = tube.links(WALL_PATCH)
+    rear = behind(tube.voxels, links)
+    shares = wall_coefficients(tube.voxels.link_distance[links], rear, 0.5025)
+    assert not wall_terms(tube.voxels, links, tube.fits, shares, rear, 0.5025, PRODUCT).any()

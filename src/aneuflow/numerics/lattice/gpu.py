@@ -121,7 +121,7 @@ class GpuLattice:
             self._sum(row, links)
 
     def _fit_walls(self) -> None:
-        if self._wall_links == 0:
+        if self._fits[0] == 0:
             return
         direction, share = self._wall[0], self._wall[-1]
         self._device.call("fit", self._fits[0], self._momentum, self._stride, *self._fits, self._found)
