@@ -35,7 +35,10 @@ nb::dict setup(const Lattice& self) {
     const std::size_t links = self.walls.cell.size(), stride = self.stride();
     std::vector<float> share;
     for (const std::vector<float>& row : self.walls.share) share.insert(share.end(), row.begin(), row.end());
-    all["slots"] = give(std::vector<std::int32_t>(self.slots), {kDirections - 1, stride});
+    std::vector<std::int32_t> slots;
+    for (int i = 1; i < kDirections; ++i)
+        for (std::size_t x = 0; x < stride; ++x) slots.push_back(self.slot(i, static_cast<int>(x)));
+    all["slots"] = give(std::move(slots), {kDirections - 1, stride});
     all["wall_cells"] = nb::make_tuple(copy(self.walls.cell), copy(self.walls.cell_1), copy(self.walls.cell_2));
     all["wall_shares"] = give(std::move(share), {kWallShares, links});
     all["wall_blocks"] = nb::make_tuple(copy(self.walls.direction), copy(self.walls.lanes));

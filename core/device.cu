@@ -72,45 +72,47 @@ KERNEL(fit, const float* momentum, int stride, int count, int cells, const int* 
 }
 
 // `links` with the padding of WallLinks, whose `block` cells share a direction; share (kWallShares, links).
-KERNEL(offsets, int links, int block, const int* direction, const float* share, const int* fit, const float* found,
+KERNEL(offsets, const float* momentum, int stride, int links, int block, const int* direction, const int* cell,
+       const int* cell_1, const int* cell_2, const float* share, int fits, const int* fit, const float* found,
        float* offset) {
-    EACH(k, links) {
-        const int* along = kVelocity[direction[k / block]];
-        float sum = 0.0f;
-        for (int t = 0; t < kTerms; ++t) {
-            const float* at = found + (fit[k] * kTerms + t) * 3;
-            sum += share[(kShares + t) * links + k] * (along[0] * at[0] + along[1] * at[1] + along[2] * at[2]);
-        }
-        offset[k] = sum;
-    }
-}
-
-// gain (links,) is what each link adds to the mass, zero in the padding.
-KERNEL(walls, float* f, const float* momentum, int stride, int links, int block, const int* direction, const int* lanes,
-       const int* cell, const int* cell_1, const int* cell_2, const float* share, const float* offset, int swapped,
-       float give_back, float* gain) {
     const float *jx = momentum, *jy = jx + stride, *jz = jy + stride;
     EACH(k, links) {
-        gain[k] = 0.0f;
-        if (k % block >= lanes[k / block]) continue;
         const int i = direction[k / block], x = cell[k], y = cell_1[k], z = cell_2[k];
-        const float cx = kVelocity[i][0], cy = kVelocity[i][1], cz = kVelocity[i][2], w = weight(i);
+        const float cx = kVelocity[i][0], cy = kVelocity[i][1], cz = kVelocity[i][2];
         const auto quadratic = [=](float u, float v, float s) {
             const float along = cx * u + cy * v + cz * s;
             return 4.5f * along * along - 1.5f * (u * u + v * v + s * s);
         };
         const float a = share[k], b = share[links + k], c = share[2 * links + k], d = share[3 * links + k];
         const float v0 = share[4 * links + k], v1 = share[5 * links + k];
-        float *back = f + opposite(i) * stride, *ahead = f + i * stride;
-        const float *arrived = swapped ? back : ahead, *returned = swapped ? ahead : back;
         const float beyond = quadratic(v0 * jx[x] + v1 * jx[y], v0 * jy[x] + v1 * jy[y], v0 * jz[x] + v1 * jz[y]);
         const float shared = (a + c) * quadratic(jx[x], jy[x], jz[x]) + b * quadratic(jx[y], jy[y], jz[y]) +
                              d * quadratic(jx[z], jy[z], jz[z]);
+        float bent = 0.0f;
+        for (int t = 0; t < kTerms && fits; ++t) {
+            const float* at = found + (fit[k] * kTerms + t) * 3;
+            bent += share[(kShares + t) * links + k] * (cx * at[0] + cy * at[1] + cz * at[2]);
+        }
+        offset[k] = weight(i) * (beyond - shared + bent);
+    }
+}
+
+// gain (links,) is what each link adds to the mass, zero in the padding.
+KERNEL(walls, float* f, int stride, int links, int block, const int* direction, const int* lanes, const int* cell,
+       const int* cell_1, const int* cell_2, const float* share, const float* offset, int swapped, float give_back,
+       float* gain) {
+    EACH(k, links) {
+        gain[k] = 0.0f;
+        if (k % block >= lanes[k / block]) continue;
+        const int i = direction[k / block], x = cell[k], y = cell_1[k], z = cell_2[k];
+        const float a = share[k], b = share[links + k], c = share[2 * links + k], d = share[3 * links + k];
+        float *back = f + opposite(i) * stride, *ahead = f + i * stride;
+        const float *arrived = swapped ? back : ahead, *returned = swapped ? ahead : back;
         const float left = back[x];
         const float comes = a * left + b * arrived[swapped ? y : x] + c * returned[swapped ? x : y] +
-                            d * arrived[swapped ? z : y] + w * (beyond - shared + offset[k]);
+                            d * arrived[swapped ? z : y] + offset[k];
         gain[k] = comes - left;
-        back[x] = comes - give_back * w;
+        back[x] = comes - give_back * weight(i);
     }
 }
 

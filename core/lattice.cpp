@@ -24,29 +24,41 @@ Lattice::Lattice(int cells, const std::int32_t* neighbors) : step_(best_step()) 
     const int blocks = (cells + kBlock - 1) / kBlock;
     const std::size_t stride = static_cast<std::size_t>(blocks) * kBlock;
     populations.assign(kDirections * stride, 0.0f);
-    slots.resize((kDirections - 1) * stride);
-    dense_.assign(blocks, 0u);
-    for (int i = 1; i < kDirections; ++i) {
-        std::int32_t* slot = slots.data() + (i - 1) * stride;
-        for (std::size_t x = 0; x < stride; ++x) {
-            const int y =
-                x < static_cast<std::size_t>(cells) ? neighbors[static_cast<std::size_t>(i - 1) * cells + x] : -1;
-            slot[x] = static_cast<std::int32_t>(y >= 0 ? i * stride + y : opposite(i) * stride + x);
-        }
-        for (int block = 0; block < blocks; ++block) {
-            bool consecutive = true;
-            for (int l = 1; l < kBlock; ++l) consecutive &= slot[block * kBlock + l] == slot[block * kBlock] + l;
-            if (consecutive) dense_[block] |= 1u << (i - 1);
+    const auto slot = [=](int i, int x) {
+        const int y = x < cells ? neighbors[static_cast<std::size_t>(i - 1) * cells + x] : -1;
+        return static_cast<std::int32_t>(y >= 0 ? i * stride + y : opposite(i) * stride + x);
+    };
+    for (int block = 0; block < blocks; ++block) {
+        first_run_.push_back(static_cast<std::uint32_t>(runs_.size()));
+        for (int i = 1; i < kDirections; ++i) {
+            const std::size_t first = runs_.size();
+            for (int lane = 0; lane < kBlock; ++lane) {
+                const std::int32_t base = slot(i, block * kBlock + lane) - lane;
+                const auto same = [base](const Run& run) { return run.base == base; };
+                const auto found = std::find_if(runs_.begin() + first, runs_.end(), same);
+                Run& run = found == runs_.end() ? runs_.emplace_back(Run{base}) : *found;
+                run.lanes = static_cast<std::uint16_t>(run.lanes | 1u << lane);
+            }
+            runs_.back().last = 1;
         }
     }
-    cells_ = {cells, static_cast<int>(stride), populations.data(), slots.data(), dense_.data(), nullptr};
+    cells_ = {cells, static_cast<int>(stride), populations.data(), runs_.data(), first_run_.data(), nullptr};
     momentum_.assign(3 * stride, 0.0f);
 }
 
+int Lattice::slot(int direction, int cell) const {
+    const Run* run = runs_.data() + first_run_[cell / kBlock];
+    for (int i = 1; i < direction; ++i)
+        while (!(run++)->last) {
+        }
+    const int lane = cell % kBlock;
+    while (!(run->lanes >> lane & 1u)) ++run;
+    return run->base + lane;
+}
+
 int Lattice::neighbor(int direction, int cell) const {
-    const std::size_t stride = cells_.stride;
-    const std::size_t slot = slots[(direction - 1) * stride + cell];
-    return slot / stride == static_cast<std::size_t>(direction) ? static_cast<int>(slot % stride) : -1;
+    const int at = slot(direction, cell);
+    return at / cells_.stride == direction ? at % cells_.stride : -1;
 }
 
 void Lattice::set_walls(int count, const std::int32_t* cell, const std::int32_t* direction, const float* coefficients,
@@ -264,10 +276,10 @@ void Lattice::run(int pairs, const double amplitude[2], const double phase[2], i
             const std::vector<double>& last = gained[1 - step % 2];
             const double rate = wall_blocks ? std::accumulate(last.begin(), last.end(), 0.0) / walls.total_weight : 0.0;
 #pragma omp barrier
-            if (fits.count && step % kRefit == 0) {
+            if (step % kRefit == 0) {
                 step_.fit(cells_, fits, part(fits.count, rank), part(fits.count, rank + 1));
 #pragma omp barrier
-                step_.offsets(walls, fits, part(wall_blocks, rank), part(wall_blocks, rank + 1));
+                step_.offsets(cells_, walls, fits, part(wall_blocks, rank), part(wall_blocks, rank + 1));
             }
             if (rank == 0)
                 pass_openings(amplitude[0] + (amplitude[1] - amplitude[0]) * (step + 1) / steps,

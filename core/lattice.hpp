@@ -27,22 +27,29 @@ struct Relaxation {
     int shift = 0;
 };
 
+// Slots of some lanes of a block, base + lane each: in narrow vessels few blocks have all their slots in one row.
+struct Run {
+    std::int32_t base = 0;
+    std::uint16_t lanes = 0;  // a bit for each
+    std::uint16_t last = 0;   // of its direction
+};
+
 struct Cells {
     int count = 0;
     int stride = 0;
-    float* f = nullptr;                    // (27, stride)
-    const std::int32_t* slot = nullptr;    // (26, stride): where the population leaving along 1..26 goes
-    const std::uint32_t* dense = nullptr;  // (stride / kBlock,): bit i - 1 set where slot i of a block is consecutive
-    float* momentum = nullptr;             // (3, stride), of the last collision
+    float* f = nullptr;                        // (27, stride)
+    const Run* runs = nullptr;                 // by block, then direction 1..26: where what leaves along it goes
+    const std::uint32_t* first_run = nullptr;  // (stride / kBlock,)
+    float* momentum = nullptr;                 // (3, stride), of the last collision
 };
 
 // Links from a cell x to the wall along i. The population that comes back is a * left_i(x) + b * left_i(x - c_i)
 // + c * left_opposite(x) + d * left_i(x - 2 c_i). Where a cell behind is no fluid its coefficient must be zero.
-// These shares are for what is linear in the velocity. The quadratic part of the equilibrium is taken out of each and
-// put in for the velocity beyond the wall, linear between no slip and the cell: v0 * u(x) + v1 * u(x - c_i). Shared out
-// like the rest it would leave a drag of the order of u^2 on walls oblique to the lattice.
-// What they miss of a velocity that bends is `offset` times the link's weight: every kRefit steps, the terms times the
-// velocity along the link of a fit beside the wall. Without fits the offsets stay zero.
+// These shares are for what is linear in the velocity. What they miss else is `offset`, taken every kRefit steps:
+// - The quadratic part of the equilibrium is taken out of each and put in for the velocity beyond the wall, linear
+//   between no slip and the cell: v0 * u(x) + v1 * u(x - c_i). Shared out like the rest it would leave a drag of the
+//   order of u^2 on walls oblique to the lattice.
+// - Of a velocity that bends, the terms times the velocity along the link of a fit beside the wall, where there is one.
 // Sorted by direction; each direction begins a block.
 struct WallLinks {
     std::vector<std::int32_t> cell, cell_1, cell_2;  // x, x - c_i, x - 2 c_i; x itself where that is no fluid
@@ -67,7 +74,7 @@ struct Step {
     // Gives the mass gained; takes `give_back` times its weight from each link.
     double (*walls)(const Cells&, const WallLinks&, bool swapped, float give_back, int first_block, int end_block);
     void (*fit)(const Cells&, WallFits&, int first, int end);
-    void (*offsets)(WallLinks&, const WallFits&, int first_block, int end_block);
+    void (*offsets)(const Cells&, WallLinks&, const WallFits&, int first_block, int end_block);
     void (*fields)(const Cells&, int first_block, int end_block, float* out);  // out (10, stride)
 };
 Step step_baseline();
@@ -126,6 +133,7 @@ class Lattice {
     void fields(float* out, int threads) const;  // (10, cells)
     float peak_speed(int threads) const;         // NaN where a population is not finite
 
+    int slot(int direction, int cell) const;  // where what leaves the cell along it goes
     int cells() const { return cells_.count; }
     int stride() const { return cells_.stride; }
     std::vector<float> populations;
@@ -136,7 +144,6 @@ class Lattice {
     std::vector<Inlet> inlets;
     std::vector<Outlet> outlets;
     std::vector<Load> loads;
-    std::vector<std::int32_t> slots;  // (26, stride)
     WallLinks walls;
     WallFits fits;
     // What the pressure of all loads has in common, as density. A rigid lumen of incompressible blood does not feel it,
@@ -157,7 +164,8 @@ class Lattice {
 
     Cells cells_;
     Step step_;
-    std::vector<std::uint32_t> dense_;
+    std::vector<Run> runs_;
+    std::vector<std::uint32_t> first_run_;
     std::vector<float> momentum_;
     double inflow_now_ = 0.0;
     std::vector<double> inlet_sum_, outlet_sum_;

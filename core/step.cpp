@@ -3,6 +3,10 @@
 #include <cstring>
 #include <limits>
 
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+
 #include "lattice.hpp"
 
 namespace aneuflow {
@@ -23,18 +27,47 @@ inline Vector load(const float* from) {
 
 inline void store(float* to, const Vector& v) { std::memcpy(to, &v, sizeof v); }
 
-inline Vector gather(const float* f, const std::int32_t* slot) {
-    alignas(64) float lane[kLanes];
-#pragma omp simd
-    for (int l = 0; l < kLanes; ++l) lane[l] = f[slot[l]];
-    return load(lane);
+// `v` with the lanes whose bit is set taken from memory; nothing else is read.
+inline Vector load_lanes(const float* from, unsigned lanes, const Vector& v) {
+#if defined(ANEUFLOW_WIDE)
+    return _mm512_mask_loadu_ps(v, static_cast<__mmask16>(lanes), from);
+#elif defined(__AVX2__)
+    const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    const __m256i on = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(static_cast<int>(lanes)), bit), bit);
+    return _mm256_blendv_ps(v, _mm256_maskload_ps(from, on), _mm256_castsi256_ps(on));
+#else
+    Vector all = v;
+    for (int l = 0; l < kLanes; ++l)
+        if (lanes >> l & 1u) all[l] = from[l];
+    return all;
+#endif
 }
 
-inline void scatter(float* f, const std::int32_t* slot, const Vector& v) {
-    alignas(64) float lane[kLanes];
-    store(lane, v);
-#pragma omp simd
-    for (int l = 0; l < kLanes; ++l) f[slot[l]] = lane[l];
+// Nothing but the lanes whose bit is set is written: what lies between them is other threads'.
+inline void store_lanes(float* to, unsigned lanes, const Vector& v) {
+#if defined(ANEUFLOW_WIDE)
+    _mm512_mask_storeu_ps(to, static_cast<__mmask16>(lanes), v);
+#elif defined(__AVX2__)
+    const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    const __m256i on = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(static_cast<int>(lanes)), bit), bit);
+    _mm256_maskstore_ps(to, on, v);
+#else
+    for (int l = 0; l < kLanes; ++l)
+        if (lanes >> l & 1u) to[l] = v[l];
+#endif
+}
+
+// The next direction's slots, for the lanes from `lane` of a block on; goes on to the runs after them.
+inline Vector gather(const float* f, const Run*& run, int lane) {
+    Vector v{};
+    do v = load_lanes(f + run->base + lane, static_cast<unsigned>(run->lanes) >> lane, v);
+    while (!(run++)->last);
+    return v;
+}
+
+inline void scatter(float* f, const Run*& run, int lane, const Vector& v) {
+    do store_lanes(f + run->base + lane, static_cast<unsigned>(run->lanes) >> lane, v);
+    while (!(run++)->last);
 }
 
 inline Vector keep_of(const Relaxation& r, Moments<Vector>& m) {
@@ -75,60 +108,41 @@ void even(const Cells& c, const Relaxation& r, int first, int end) {
 }
 
 void odd(const Cells& c, const Relaxation& r, int first, int end) {
-    const std::size_t stride = c.stride;
     for (int x = first * kBlock; x < end * kBlock; x += kLanes) {
-        const std::uint32_t dense = c.dense[x / kBlock];
+        const int lane = x % kBlock;
+        const Run* from = c.runs + c.first_run[x / kBlock];
+        const Run* to = from;
         Vector f[kDirections];
         f[0] = load(c.f + x);
-        for (int i = 1; i < kDirections; ++i) {
-            const std::int32_t* slot = c.slot + (i - 1) * stride + x;
-            f[opposite(i)] = (dense >> (i - 1)) & 1u ? load(c.f + *slot) : gather(c.f, slot);
-        }
+        for (int i = 1; i < kDirections; ++i) f[opposite(i)] = gather(c.f, from, lane);
         collide_in_place(c, r, x, f);
         store(c.f + x, f[0]);
-        for (int i = 1; i < kDirections; ++i) {
-            const std::int32_t* slot = c.slot + (i - 1) * stride + x;
-            if ((dense >> (i - 1)) & 1u)
-                store(c.f + *slot, f[i]);
-            else
-                scatter(c.f, slot, f[i]);
-        }
+        for (int i = 1; i < kDirections; ++i) scatter(c.f, to, lane, f[i]);
     }
 }
 
 double walls(const Cells& c, const WallLinks& w, bool swapped, float give_back, int first, int end) {
     const std::size_t stride = c.stride;
-    const float *jx = c.momentum, *jy = jx + stride, *jz = jy + stride;
     double gained = 0.0;
     for (int block = first; block < end; ++block) {
         const int i = w.direction[block], start = block * kBlock;
-        const float cx = kVelocity[i][0], cy = kVelocity[i][1], cz = kVelocity[i][2], wi = weight(i);
+        const float given_back = give_back * weight(i);
         float *back = c.f + opposite(i) * stride, *ahead = c.f + i * stride;
         // Where left_i(x - c), left_opposite(x) and left_i(x - 2 c) lie.
         const float *arrived = swapped ? back : ahead, *returned = swapped ? ahead : back;
         const std::int32_t *x0 = w.cell.data() + start, *x1 = w.cell_1.data() + start, *x2 = w.cell_2.data() + start;
         const std::int32_t *at_1 = swapped ? x1 : x0, *at_2 = swapped ? x2 : x1, *at_back = swapped ? x0 : x1;
         const float *a = w.share[0].data() + start, *b = w.share[1].data() + start, *d = w.share[3].data() + start;
-        const float* extra = w.offset.data() + start;
-        const float *e = w.share[2].data() + start, *v0 = w.share[4].data() + start, *v1 = w.share[5].data() + start;
+        const float *e = w.share[2].data() + start, *extra = w.offset.data() + start;
         const auto pass = [&](int lanes) {
             float gain = 0.0f;
 #pragma omp simd reduction(+ : gain)
             for (int l = 0; l < lanes; ++l) {
-                const auto quadratic = [=](float x, float y, float z) {
-                    const float along = cx * x + cy * y + cz * z;
-                    return 4.5f * along * along - 1.5f * (x * x + y * y + z * z);
-                };
-                const std::int32_t x = x0[l], y = x1[l], z = x2[l];
-                const float beyond = quadratic(v0[l] * jx[x] + v1[l] * jx[y], v0[l] * jy[x] + v1[l] * jy[y],
-                                               v0[l] * jz[x] + v1[l] * jz[y]);
-                const float shared = (a[l] + e[l]) * quadratic(jx[x], jy[x], jz[x]) +
-                                     b[l] * quadratic(jx[y], jy[y], jz[y]) + d[l] * quadratic(jx[z], jy[z], jz[z]);
-                const float left = back[x];
+                const float left = back[x0[l]];
                 const float comes = a[l] * left + b[l] * arrived[at_1[l]] + e[l] * returned[at_back[l]] +
-                                    d[l] * arrived[at_2[l]] + wi * (beyond - shared + extra[l]);
+                                    d[l] * arrived[at_2[l]] + extra[l];
                 gain += comes - left;
-                back[x] = comes - give_back * wi;
+                back[x0[l]] = comes - given_back;
             }
             return gain;
         };
@@ -151,16 +165,28 @@ void fit(const Cells& c, WallFits& fits, int first, int end) {
     }
 }
 
-void offsets(WallLinks& w, const WallFits& fits, int first, int end) {
+void offsets(const Cells& c, WallLinks& w, const WallFits& fits, int first, int end) {
+    const std::size_t stride = c.stride;
+    const float *jx = c.momentum, *jy = jx + stride, *jz = jy + stride;
     for (int block = first; block < end; ++block) {
-        const int* along = kVelocity[w.direction[block]];
+        const int i = w.direction[block];
+        const float cx = kVelocity[i][0], cy = kVelocity[i][1], cz = kVelocity[i][2], wi = weight(i);
+        const auto quadratic = [=](float u, float v, float s) {
+            const float along = cx * u + cy * v + cz * s;
+            return 4.5f * along * along - 1.5f * (u * u + v * v + s * s);
+        };
         for (int k = block * kBlock; k < block * kBlock + w.lanes[block]; ++k) {
+            const std::int32_t x = w.cell[k], y = w.cell_1[k], z = w.cell_2[k];
+            const float v0 = w.share[4][k], v1 = w.share[5][k];
+            const float beyond = quadratic(v0 * jx[x] + v1 * jx[y], v0 * jy[x] + v1 * jy[y], v0 * jz[x] + v1 * jz[y]);
+            const float shared = (w.share[0][k] + w.share[2][k]) * quadratic(jx[x], jy[x], jz[x]) +
+                                 w.share[1][k] * quadratic(jx[y], jy[y], jz[y]) +
+                                 w.share[3][k] * quadratic(jx[z], jy[z], jz[z]);
+            float bent = 0.0f;
             const float* found = fits.found.data() + static_cast<std::size_t>(3 * kTerms) * w.fit[k];
-            float sum = 0.0f;
-            for (int t = 0; t < kTerms; ++t)
-                sum += w.share[kShares + t][k] *
-                       (along[0] * found[3 * t] + along[1] * found[3 * t + 1] + along[2] * found[3 * t + 2]);
-            w.offset[k] = sum;
+            for (int t = 0; t < kTerms && fits.count; ++t, found += 3)
+                bent += w.share[kShares + t][k] * (cx * found[0] + cy * found[1] + cz * found[2]);
+            w.offset[k] = wi * (beyond - shared + bent);
         }
     }
 }

@@ -121,17 +121,18 @@ class GpuLattice:
             self._sum(row, links)
 
     def _fit_walls(self) -> None:
-        if self._fits[0] == 0:
+        if self._wall_links == 0:
             return
-        direction, share = self._wall[0], self._wall[-1]
-        self._device.call("fit", self._fits[0], self._momentum, self._stride, *self._fits, self._found)
-        links = (self._wall_links, self._block, direction, share, self._fit_of_link, self._found, self._offset)
-        self._device.call("offsets", self._wall_links, *links)
+        count, (direction, _, *rest) = self._fits[0], self._wall
+        if count:
+            self._device.call("fit", count, self._momentum, self._stride, *self._fits, self._found)
+        links = (self._momentum, self._stride, self._wall_links, self._block, direction, *rest)
+        self._device.call("offsets", self._wall_links, *links, count, self._fit_of_link, self._found, self._offset)
 
     def _pass_walls(self, swapped: bool) -> None:
         if self._wall_links == 0:
             return
-        cells = (self._populations, self._momentum, self._stride, self._wall_links, self._block)
+        cells = (self._populations, self._stride, self._wall_links, self._block)
         give_back = self._leak / self._wall_weight
         self._device.call(
             "walls", self._wall_links, *cells, *self._wall, self._offset, int(swapped), give_back, self._changes[-1]
