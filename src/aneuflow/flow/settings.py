@@ -18,7 +18,7 @@ class FlowSettings(pydantic.BaseModel, frozen=True, extra="forbid"):
         1.0,
         gt=0.0,
         le=10.0,
-        description="Change of wall shear, from cycle to cycle or per flow-through, that ends the run, in %.",
+        description="Change of wall shear, from cycle to cycle or still to come in a steady flow, that ends the run, in %.",
     )
     max_mach: float = Field(
         0.0,

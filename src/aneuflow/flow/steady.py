@@ -1,16 +1,26 @@
-"""The steady flow: run until it has settled."""
+"""The steady flow: led to where it is heading until it stays there, or else run until it has settled."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from aneuflow.flow.checkpoint import SolverState
 from aneuflow.flow.convergence import checks_left, settled, wavers_about_a_mean
+from aneuflow.flow.extrapolation import Moments
 from aneuflow.flow.problem import ATTEMPTS, Problem, Solved, raised
 from aneuflow.flow.result import Averages
 from aneuflow.flow.run import Run, Start, TooFast
-from aneuflow.types import BoundaryConditions, LumenModel, Progress
+from aneuflow.types import BoundaryConditions, FloatArray, LumenModel, Progress
 
+# A round of looks at the flow ends by leading it on. Sacs swing for some flow-throughs; a lead leaves an eighth of it or less:
+# where the last one changed less than the tolerance, what is left is far less. The first looks after it do not count, until the
+# sound it makes is gone.
+_LOOKS_PER_FLOW_THROUGH, _QUIET, _ROUND = 16, 2, 9
+_STAYS = 0.25  # of the tolerance: how near the flow must then be to where it was led
+_MOST_ROUNDS = 6
 CHECKS_PER_FLOW_THROUGH = 4
 _WINDOW = 2  # of these; what changes in it is taken to go on at that rate for a whole flow-through, which transients do not
 _MOST_FLOW_THROUGHS = 8
@@ -22,7 +32,7 @@ _PART_FOR_SHEAR = 0.25
 
 
 def settle(problem: Problem, start: Start | None, state: SolverState | None, progress: Progress) -> Solved:
-    """Runs from `state`, `start` or rest until wall shear, energy and pressure loss change little in a flow-through.
+    """From `state`, `start` or rest to where wall shear, energy and pressure loss change little in a flow-through.
 
     Where they swing about means that stay, for there is no steady flow, the averages are those of the last flow-through.
     Raises MethodError where the flow outruns ever shorter time steps.
@@ -31,7 +41,12 @@ def settle(problem: Problem, start: Start | None, state: SolverState | None, pro
     for _ in range(ATTEMPTS):
         run = problem.begin(problem.time_step_s(speed), start) if state is None else problem.resumed(state)
         try:
-            return _until_settled(problem, run, state, start is None, progress)
+            if state is None and start is None:
+                run.advance(_pairs(problem, run, 2 * CHECKS_PER_FLOW_THROUGH), ramp=(0.0, 1.0))
+            solved = None
+            if state is None or "looks" in state.numbers:
+                solved, state = _led(problem, run, state, progress), None
+            return solved or _run(problem, run, state, progress)
         except TooFast as stopped:
             speed, state = raised(max(speed, run.peak * run.units.velocity), stopped), None
             if np.isfinite(stopped.speed):
@@ -39,19 +54,66 @@ def settle(problem: Problem, start: Start | None, state: SolverState | None, pro
     raise problem.unstable()
 
 
-def _until_settled(problem: Problem, run: Run, state: SolverState | None, at_rest: bool, progress: Progress) -> Solved:
+def _pairs(problem: Problem, run: Run, parts: int) -> int:
+    """Pairs of steps in one of so many parts of a flow-through, in which the lumen's volume flows in."""
     inflow = sum(inlet.mean_flow_ml_s for inlet in problem.boundary.inlets) / run.units.flow_ml_s
-    through = run.domain.voxels.count / inflow
-    pairs = max(_FEWEST_PAIRS, round(through / CHECKS_PER_FLOW_THROUGH / 2))
-    throughs = _WINDOW / CHECKS_PER_FLOW_THROUGH
+    return max(_FEWEST_PAIRS, round(run.domain.voxels.count / inflow / parts / 2))
+
+
+def _led(problem: Problem, run: Run, state: SolverState | None, progress: Progress) -> Solved | None:
+    """The flow led on, in rounds of looks, until that changes it little and it stays there; None where it does not."""
+    pairs, tolerance = _pairs(problem, run, _LOOKS_PER_FLOW_THROUGH), 0.01 * problem.settings.convergence_percent
+    looks, moments, expected, to_come = 0, Moments(), None, 3.0
+    if state is not None:
+        looks, moments, expected = int(state.numbers["looks"]), Moments.restored(state.arrays), state.arrays.get("expected")
+    while looks < _ROUND * _MOST_ROUNDS:
+        run.advance(pairs)
+        looks += 1
+        of_round = (looks - 1) % _ROUND + 1
+        if of_round == _QUIET and expected is not None:
+            change = _change(_monitors(problem, run), expected)
+            if change < _STAYS * tolerance:
+                averages = Averages.empty()
+                averages.add(problem.sampler.sample(run), peak=True)
+                return Solved(run, averages, _reached(run, change, converged=True, wavers=False))
+        if of_round > _QUIET:
+            moments.add(run, _monitors(problem, run))
+        if of_round == _ROUND:
+            ahead = moments.lead(run)
+            change = _change(moments.monitors[-1], ahead)
+            moments, expected = Moments(), ahead if change < tolerance else None
+            to_come = _QUIET / _ROUND if expected is not None else float(np.clip(np.log10(change / tolerance), 1.0, 3.0))
+        kept = moments.arrays() | ({} if expected is None else {"expected": expected})
+        problem.save(lambda n=looks, k=kept: run.state({"looks": n}, k))  # type: ignore[misc]
+        left = _ROUND * to_come - of_round % _ROUND
+        progress(looks / (looks + max(left, 1.0)), "flow, steady")
+    return None
+
+
+def _change(monitors: Sequence[float] | FloatArray, ahead: FloatArray) -> float:
+    """How far monitors are from others, the largest of them, relative."""
+    return float((np.abs(np.subtract(monitors, ahead)) / np.maximum(np.abs(ahead), 1e-300)).max())
+
+
+def _reached(run: Run, change: float, converged: bool, wavers: bool) -> dict[str, Any]:
+    return {
+        "cycles": 0,
+        "converged": converged,
+        "wavers": wavers,
+        "change_percent": 100.0 * change,
+        "mass_imbalance_percent": 100.0 * abs(float(run.outflow.sum() / run.inflow.sum()) - 1.0),
+    }
+
+
+def _run(problem: Problem, run: Run, state: SolverState | None, progress: Progress) -> Solved:
+    """The flow run until its monitors change little in a flow-through, or swing about means that stay."""
+    pairs, throughs = _pairs(problem, run, CHECKS_PER_FLOW_THROUGH), _WINDOW / CHECKS_PER_FLOW_THROUGH
     accepted = 0.01 * problem.settings.convergence_percent
     history: list[tuple[float, ...]] = []
     averages = Averages.empty()
     if state is not None:
         history = [tuple(row) for row in state.arrays["history"]]
         averages = Averages.restored(state.arrays)
-    elif at_rest:
-        run.advance(pairs // 2, ramp=(0.0, 1.0))
     done, wavers, change = False, False, float("inf")
     while not done and not wavers and len(history) < CHECKS_PER_FLOW_THROUGH * _MOST_FLOW_THROUGHS:
         if len(history) % CHECKS_PER_FLOW_THROUGH == 0:
@@ -59,25 +121,18 @@ def _until_settled(problem: Problem, run: Run, state: SolverState | None, at_res
         run.advance(pairs)
         history.append(_monitors(problem, run))
         averages.add(problem.sampler.sample(run), peak=True)
-        parts = np.where(np.arange(len(history[-1])) < 2, 1.0, _PART_FOR_SHEAR)
-        done, change, _ = settled(history, _WINDOW, throughs * accepted * parts)
+        tolerance = accepted * np.where(np.arange(len(history[-1])) < 2, 1.0, _PART_FOR_SHEAR)
+        done, change, _ = settled(history, _WINDOW, throughs * tolerance)
         if len(history) % CHECKS_PER_FLOW_THROUGH == 0:
-            wavers = wavers_about_a_mean(history, CHECKS_PER_FLOW_THROUGH, accepted * np.ones_like(parts), accepted * parts)
+            wavers = wavers_about_a_mean(history, CHECKS_PER_FLOW_THROUGH, accepted * np.ones_like(tolerance), tolerance)
         kept = {"history": np.asarray(history), **averages.arrays()}
         problem.save(lambda k=kept: run.state({}, k))  # type: ignore[misc]
-        left = checks_left(history, _WINDOW, throughs * accepted * parts)
+        left = checks_left(history, _WINDOW, throughs * tolerance)
         progress(len(history) / (len(history) + (0 if done or wavers else left)), "flow, steady")
     if done:
         averages = Averages.empty()
         averages.add(problem.sampler.sample(run), peak=True)
-    reached = {
-        "cycles": 0,
-        "converged": done or wavers,
-        "wavers": wavers and not done,
-        "change_percent": 100.0 * change / throughs,
-        "mass_imbalance_percent": 100.0 * abs(float(run.outflow.sum() / run.inflow.sum()) - 1.0),
-    }
-    return Solved(run, averages.as_one(), reached)
+    return Solved(run, averages.as_one(), _reached(run, change / throughs, done or wavers, wavers and not done))
 
 
 def _monitors(problem: Problem, run: Run) -> tuple[float, ...]:
