@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import find_peaks
 
 from aneuflow.errors import InputError
 from aneuflow.types import FloatArray
@@ -68,6 +67,8 @@ def _rises(time_s: FloatArray, values: FloatArray) -> FloatArray:
     slope = np.gradient(smooth, step)
     if not slope.max() > 0.0:
         return np.zeros(0)
+    from scipy.signal import find_peaks  # a quarter of the time every command takes to start, and few need it
+
     peaks = find_peaks(slope, height=_RISE * float(slope.max()), distance=max(int(SHORTEST_S / step), 1))[0]
     return even[peaks]
 

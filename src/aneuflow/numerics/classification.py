@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from aneuflow.types import FloatArray
 
@@ -35,6 +34,8 @@ def auc(truth: BoolArray, score: FloatArray) -> float:
     negatives = len(truth) - positives
     if positives == 0 or negatives == 0:
         return float("nan")
+    from scipy.stats import rankdata  # slow to load, and few commands need it
+
     ranks = rankdata(score)
     return float((ranks[truth].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
