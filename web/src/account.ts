@@ -1,5 +1,6 @@
 // One's own account: the password, and keys for scripts.
-import { ask, attempt, get, type Me } from "./api";
+import { address } from "./address";
+import { ask, attempt, get, mayAudit, mayChange, type Me, type Project } from "./api";
 import { button, element, labeled, table } from "./dom";
 import { passwordForm } from "./sign-in";
 import { moment, t } from "./texts";
@@ -7,10 +8,12 @@ import { moment, t } from "./texts";
 interface Token { id: string; name: string; created: number; expires: number }
 
 export async function accountPage(root: HTMLElement, me: Me, entered: (me: Me) => void): Promise<void> {
-  const tokens = element("section", { className: "tokens" });
+  const tokens = element("section", { className: "tokens" }), projects = element("section", { className: "projects" });
   root.replaceChildren(element("h1", { tabIndex: -1 }, me.name),
-    element("div", { className: "case" }, tokens, passwordForm(me, "", t("change_password"), t("change_password_lead"), entered)));
+    element("div", { className: "case" }, element("div", { className: "column" }, tokens, projects),
+      passwordForm(me, "", t("change_password"), t("change_password_lead"), entered)));
   await attempt(() => fill(tokens));
+  await attempt(() => fillProjects(projects));
 }
 
 async function fill(place: HTMLElement, fresh = ""): Promise<void> {
@@ -34,4 +37,21 @@ async function fill(place: HTMLElement, fresh = ""): Promise<void> {
       [token.name, moment(token.created), moment(token.expires), remove(token)])),
     element("form", { onsubmit }, element("div", { className: "fields" }, labeled(t("token_name"), name), labeled(t("token_days"), days)),
       element("div", { className: "row end" }, element("button", { type: "submit", className: "main" }, t("token_make")))));
+}
+
+/** What one may set or take of one's projects: whether readers judge first, and what they judged. */
+async function fillProjects(place: HTMLElement): Promise<void> {
+  const known = (await get<Project[]>("/api/projects")).filter(({ role }) => mayChange(role) || mayAudit(role));
+  if (!known.length) return;
+  const rows = known.map((project) => {
+    const asked = element("input", { type: "checkbox", checked: project.judgement_first, disabled: !mayChange(project.role),
+      "aria-label": `${t("judge_setting")}: ${project.name}`, onchange: async () => {
+        const isKept = await attempt(() => ask("PUT", `/api/projects/${project.id}/judgement-first`, { asked: asked.checked }));
+        if (!isKept) asked.checked = !asked.checked;
+      } });
+    const table = element("a", { href: address(`/api/projects/${project.id}/judgements.csv`), className: "button" }, t("judge_table"));
+    return [project.name, asked, mayAudit(project.role) ? table : ""];
+  });
+  place.replaceChildren(element("h2", {}, t("projects")), element("p", { className: "soft" }, t("judge_setting_lead")),
+    table([t("project"), t("judge_setting"), ""], rows));
 }

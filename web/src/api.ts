@@ -6,7 +6,7 @@ import { t, worded } from "./texts";
 /** `case_id`: the one case there is, on the page of `aneuflow edit`. */
 export interface Me { name: string; is_administrator: boolean; must_change: boolean; csrf: string; case_id?: string }
 export type Role = "reader" | "editor" | "administrator" | "auditor";
-export interface Project { id: string; name: string; role: Role }
+export interface Project { id: string; name: string; role: Role; judgement_first: boolean }
 export interface Job {
   kind: string; state: string; stage: string; fraction: number; remaining_s: number | null;
   reason: string; created: number; started: number; ended: number;
@@ -14,6 +14,8 @@ export interface Job {
 export interface CaseLine {
   id: string; label: string; state: string; priority: number; reason: string; grade: string; diameter_mm: number | null;
   created: number; changed: number; project: string; project_id: string; job: Job | null;
+  /** How it stands with a judgement of one's own, which a project may ask for before it shows the grade. */
+  judgement?: "" | "waits" | "asked" | "given";
 }
 export type Tables = Record<string, Record<string, unknown>>;
 export interface Case extends CaseLine {
@@ -24,7 +26,8 @@ export interface Measure {
   id: string; name: string; symbol: string; group: string; meaning: string; formula: string; source: string;
   shown: { value: string; interval: string; unit: string; word: string };
 }
-export interface Summary { headline: string[]; notes: [kind: "warning" | "assumption" | "information", sentence: string][] }
+export interface Summary { headline: string[]; notes: [kind: "warning" | "assumption" | "information", sentence: string, stage: string][] }
+export interface Judgement { risk: string; confidence: number; sentence: string; is_blind: boolean; created: number }
 export interface GradeWords {
   verdict: string; why: string[]; evidence: [string, string, string][]; points: string; changes: [string, string][]; plain: string;
   regions: { kind: string; place: string; color: string; area: string; shear: string; stability: string }[];
@@ -34,6 +37,9 @@ export interface GradeWords {
 export interface History { jobs: Job[]; trail: { time: number; user: string; action: string; status: number }[] }
 
 export const ACTIVE = ["reading", "read", "queued", "running"];
+export const mayAudit = (role: Role) => role === "administrator" || role === "auditor";
+/** Whether the grade is kept from one until one has stated a judgement. */
+export const isHiding = (one: CaseLine) => one.judgement === "waits" || one.judgement === "asked";
 export const mayChange = (role: Role) => role === "editor" || role === "administrator";
 
 export class Refusal extends Error {

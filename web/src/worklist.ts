@@ -70,7 +70,7 @@ function line(one: CaseLine): HTMLTableRowElement {
     element("td", {}, element("a", { href: `#/cases/${one.id}` }, one.label)), element("td", {}, one.project),
     element("td", {}, stateOf(one), progressOf(one.job)), element("td", { className: `priority-${one.priority}` }, t(`priority_${PRIORITIES[one.priority]}`)),
     element("td", { className: "number" }, one.diameter_mm === null ? "" : `${one.diameter_mm.toFixed(1)} mm`),
-    element("td", {}, one.grade && gradeChip(one.grade)), element("td", {}, moment(one.created)));
+    element("td", {}, one.judgement === "asked" ? element("span", { className: "soft" }, t("judge_first")) : one.grade && gradeChip(one.grade)), element("td", {}, moment(one.created)));
   made.addEventListener("dblclick", () => { location.hash = `#/cases/${one.id}`; });
   return made;
 }

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from aneuflow.errors import AneuflowError
 from aneuflow.service.accounts import TOKEN_PREFIX, Caller, caller_of_session, caller_of_token, mark_seen
+from aneuflow.service.judgement import HIDING, Standing, standings
 from aneuflow.service.models import Case, Membership, Project, Upload
 from aneuflow.service.problems import Problem
 from aneuflow.service.system import System, system_of
@@ -110,6 +111,23 @@ class OnCase(OnProject):
             raise Problem(404, self.said)
         request.state.case_id = case.id
         return self._pass(request, case.project_id, case=case)
+
+
+class OnGrade(OnCase):
+    """The same for who may see the case's grade: where the project asks for it, after a judgement of one's own."""
+
+    def __call__(self, request: Request, case_id: str) -> Passed:
+        passed = super().__call__(request, case_id)
+        if standing_of(request, passed) in HIDING:
+            raise Problem(403, "judgement_first")
+        return passed
+
+
+def standing_of(request: Request, passed: Passed) -> Standing:
+    """How the case stands to the caller."""
+    assert passed.case is not None
+    with system_of(request).database.reading() as session:
+        return standings(session, passed.caller.user_id, [passed.case])[passed.case.id]
 
 
 class OnUpload(OnProject):

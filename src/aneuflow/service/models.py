@@ -64,6 +64,7 @@ class Project(Base):
     running_quota: Mapped[int] = mapped_column(Integer, default=4)
     queued_quota: Mapped[int] = mapped_column(Integer, default=2000)
     retention_days: Mapped[float] = mapped_column(Float, default=30.0)
+    judgement_first: Mapped[bool] = mapped_column(Boolean, default=False)
     created: Mapped[float] = mapped_column(Float, default=time.time)
 
 
@@ -103,6 +104,26 @@ class CaseFile(Base):
     path: Mapped[str] = mapped_column(String(200), primary_key=True)
     sha256: Mapped[str] = mapped_column(String(64), index=True)
     size: Mapped[int] = mapped_column(BigInteger)
+
+
+class Judgement(Base):
+    """What a reader made of a case, never changed afterwards: of several by one user the later ones are additions.
+
+    `grade_sha256` is the hash of the risk.json it preceded and `grade` what that said; `is_blind`: nothing of a grade of the
+    case had been shown to the user before.
+    """
+
+    __tablename__ = "judgements"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    case_id: Mapped[str] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), index=True)
+    risk: Mapped[str] = mapped_column(String(16))
+    confidence: Mapped[int] = mapped_column(Integer)
+    sentence: Mapped[str] = mapped_column(Text, default="")
+    grade: Mapped[str] = mapped_column(String(24))
+    grade_sha256: Mapped[str] = mapped_column(String(64))
+    is_blind: Mapped[bool] = mapped_column(Boolean)
+    created: Mapped[float] = mapped_column(Float, default=time.time)
 
 
 class UnusedObject(Base):

@@ -8,7 +8,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from aneuflow.service import jobs
-from aneuflow.service.models import Case, CaseFile, Job, Project, UnusedObject, Upload
+from aneuflow.service.models import Case, CaseFile, Job, Judgement, Project, UnusedObject, Upload
 from aneuflow.service.system import System
 
 UPLOAD_DAYS = 7
@@ -62,7 +62,7 @@ def purge_deleted(system: System, now: float) -> int:
         with system.database.writing() as session:
             session.get(Case, case_id, with_for_update=True)
             give_up(session, set(session.scalars(select(CaseFile.sha256).where(CaseFile.case_id == case_id))), now)
-            for table in (CaseFile, Job, Upload):
+            for table in (CaseFile, Job, Upload, Judgement):
                 session.execute(delete(table).where(table.case_id == case_id))
             session.execute(delete(Case).where(Case.id == case_id))
             # Before the rows are gone for good: a name must not stay where nothing leads to it.

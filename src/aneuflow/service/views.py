@@ -56,7 +56,10 @@ def write_views(case_path: Path, folder: Path, current: Collection[str]) -> None
     content = report_content(case, settings_from(case.manifest().settings))
     for language in LANGUAGES:
         _write_scene(folder / f"scene.{language}.json.gz", viewer_payload(content, language), language)
-        notes = list(dict.fromkeys((note.kind, note_text(language, note)) for _, note in content.notes))
+        stages: dict[tuple[str, str], str] = {}
+        for stage, note in content.notes:
+            stages.setdefault((note.kind, note_text(language, note)), stage)
+        notes = [(kind, sentence, stage) for (kind, sentence), stage in stages.items()]
         _write(folder / f"summary.{language}.json.gz", {"headline": headline(content, language), "notes": notes})
 
 

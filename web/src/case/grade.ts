@@ -1,14 +1,17 @@
-import { get, type Case, type GradeWords } from "../api";
+import { get, isHiding, type Case, type GradeWords } from "../api";
 import { button, element, table } from "../dom";
 import { language, t } from "../texts";
+import { askingPanel, judgedBeside } from "./judgement";
 
 /** The grade with what it rests on, what would change it, and what it does not say. */
 export async function gradePanel(one: Case, place: HTMLElement): Promise<void> {
+  if (isHiding(one)) return askingPanel(one, place);
   const grade = await get<GradeWords | null>(`/api/cases/${one.id}/grade?language=${language()}`);
   if (!grade) return place.replaceChildren();
   const { verdict, why, evidence, points, changes, regions, scores, resemblance, plain } = grade;
   const more = (title: string, ...content: (Node | string)[]) => element("details", {}, element("summary", {}, title), ...content);
-  place.replaceChildren(element("h2", {}, t("risk.grade")), element("p", { className: "headline" }, verdict),
+  const judged = await judgedBeside(one, element("p", { className: "headline" }, verdict), () => gradePanel(one, place));
+  place.replaceChildren(element("h2", {}, t("risk.grade")), ...judged,
     why.length ? element("ul", {}, ...why.map((line) => element("li", {}, line))) : "",
     element("div", { className: "plain-words" }, element("h3", {}, t("risk.plain")), element("p", {}, plain)),
     more(t("risk.evidence"), table([t("risk.evidence"), t("risk.found"), t("risk.points")], evidence), element("p", { className: "soft" }, points)),

@@ -20,7 +20,7 @@ export const has = (one: Case, path: string) => one.files.some((file) => file.pa
 /** A part of the page that is made again when `key` of the case has changed. */
 interface Part { place: HTMLElement; key: (one: Case) => string; fill: (one: Case, place: HTMLElement) => Promise<void>; shown?: string }
 
-const results = (one: Case) => JSON.stringify(Object.entries(one.stages).map(([name, { state, seconds }]) => [name, state, seconds]));
+const results = (one: Case) => JSON.stringify([one.judgement, Object.entries(one.stages).map(([name, { state, seconds }]) => [name, state, seconds])]);
 const settled = (one: Case) => (ACTIVE.includes(one.state) ? "" : results(one));
 
 export async function casePage(root: HTMLElement, id: string, signal: AbortSignal): Promise<void> {

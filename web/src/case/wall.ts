@@ -11,7 +11,7 @@ const scenes = new Map<string, Promise<Scene>>();
 
 /** The scene of a case; asked for once while its results stand. */
 export function sceneOf(one: Case): Promise<Scene> {
-  const key = `${one.id}${language()}${JSON.stringify(one.stages)}`;
+  const key = `${one.id}${language()}${one.judgement}${JSON.stringify(one.stages)}`;
   let scene = scenes.get(key);
   if (!scene) {
     scenes.clear();

@@ -19,8 +19,9 @@ from aneuflow.boundary import is_bundled
 from aneuflow.errors import InputError
 from aneuflow.pipeline.settings import Tables, settings_from
 from aneuflow.service import jobs
-from aneuflow.service.access import PERMISSIONS, OnCase, OnProject, OnUpload, Passed, SignedIn, projects_of
+from aneuflow.service.access import PERMISSIONS, OnCase, OnProject, OnUpload, Passed, SignedIn, projects_of, standing_of
 from aneuflow.service.accounts import Caller
+from aneuflow.service.judgement import HIDING, Standing, is_shown_before, standings
 from aneuflow.service.models import AuditEntry, Case, CaseFile, Job, Upload
 from aneuflow.service.problems import Problem
 from aneuflow.service.system import system_of
@@ -211,13 +212,18 @@ def list_cases(
         cases = list(session.scalars(select(Case).where(*wanted).order_by(*order).offset(50 * page).limit(50)))
         active = session.scalars(select(Job).where(Job.case_id.in_([case.id for case in cases]), Job.state.in_(jobs.ACTIVE)))
         work = {job.case_id: job for job in active}
-        listed = [{**_case(case), "project": projects[case.project_id], "job": _job(work.get(case.id))} for case in cases]
+        stands = standings(session, caller.user_id, cases)
+        listed = [
+            {**_case(case, stands[case.id]), "project": projects[case.project_id], "job": _job(work.get(case.id))}
+            for case in cases
+        ]
     return {"count": count, "cases": listed}
 
 
-def _case(case: Case) -> dict[str, Any]:
-    names = ("id", "project_id", "label", "state", "priority", "reason", "grade", "diameter_mm", "created", "changed")
-    return {name: getattr(case, name) for name in names}
+def _case(case: Case, standing: Standing) -> dict[str, Any]:
+    names = ("id", "project_id", "label", "state", "priority", "reason", "diameter_mm", "created", "changed")
+    grade = "" if standing in HIDING else case.grade
+    return {**{name: getattr(case, name) for name in names}, "grade": grade, "judgement": standing}
 
 
 def _job(job: Job | None) -> dict[str, Any] | None:
@@ -233,14 +239,15 @@ def see_case(request: Request, passed: Annotated[Passed, Depends(OnCase("read"))
     with system_of(request).database.reading() as session:
         job = session.scalar(select(Job).where(Job.case_id == case.id, Job.state.in_(jobs.ACTIVE)))
         files = session.execute(select(CaseFile.path, CaseFile.size).where(CaseFile.case_id == case.id).order_by(CaseFile.path))
-        paths = [{"path": path, "size": size} for path, size in files]
+        standing = standings(session, passed.caller.user_id, [case])[case.id]
+        shown = [{"path": path, "size": size} for path, size in files if standing not in HIDING or is_shown_before(path)]
     manifest = case.manifest or {}
     stages = {
         name: {"state": record["state"], "seconds": record["seconds"], "reason": record["reason"]}
         for name, record in manifest.get("stages", {}).items()
     }
     more = {"job": _job(job), "stages": stages, "settings": case.settings, "kind": manifest.get("input", {}).get("kind")}
-    return {**_case(case), "project": passed.project.name, "role": passed.role, "files": paths, **more}
+    return {**_case(case, standing), "project": passed.project.name, "role": passed.role, "files": shown, **more}
 
 
 @router.patch("/api/cases/{case_id}")
@@ -253,7 +260,7 @@ def change_case(request: Request, given: CaseChange, passed: Annotated[Passed, D
         if given.priority is not None:
             for job in session.scalars(select(Job).where(Job.case_id == case.id, Job.state == "queued")):
                 job.priority = given.priority
-        return _case(case)
+        return _case(case, standing_of(request, passed))
 
 
 @router.delete("/api/cases/{case_id}")

@@ -173,7 +173,8 @@ def list_projects(request: Request, caller: Annotated[Caller, Depends(SignedIn()
 
 
 def _project(project: Project) -> dict[str, Any]:
-    return {"id": project.id, **{name: getattr(project, name) for name in ProjectChange.model_fields}}
+    shown = (*ProjectChange.model_fields, "judgement_first")
+    return {"id": project.id, **{name: getattr(project, name) for name in shown}}
 
 
 @router.post("/api/projects", status_code=201)

@@ -15,7 +15,8 @@ from aneuflow.quantities import quantity
 from aneuflow.report.risk_section import risk_values
 from aneuflow.report.summary import measure_row
 from aneuflow.report.text import Language, quantity_definition, text
-from aneuflow.service.access import OnCase, Passed
+from aneuflow.service.access import OnCase, OnGrade, Passed, standing_of
+from aneuflow.service.judgement import GRADE_FILE, HIDING, cleared, is_shown_before, needs_clearing
 from aneuflow.service.problems import Problem
 from aneuflow.service.publish import read_content, read_file
 from aneuflow.service.system import system_of
@@ -31,6 +32,7 @@ REPORT_POLICY = (
 MEASURES = ("morphology/morphology.json", "flow/hemodynamics.json")
 COLUMNS = ("id", "name", "symbol", "value", "low", "high", "unit", "meaning", "formula", "source")
 Read = Annotated[Passed, Depends(OnCase("read"))]
+ReadGrade = Annotated[Passed, Depends(OnGrade("read"))]
 
 
 def _content(request: Request, passed: Passed, path: str) -> Any:
@@ -91,15 +93,15 @@ def table_response(rows: list[dict[str, Any]]) -> Response:
 
 
 @router.get("/api/cases/{case_id}/risk")
-def see_risk(request: Request, passed: Read) -> Any:
+def see_risk(request: Request, passed: ReadGrade) -> Any:
     """risk.json of the case, null before there is one."""
-    return _content(request, passed, "risk/risk.json")
+    return _content(request, passed, GRADE_FILE)
 
 
 @router.get("/api/cases/{case_id}/grade")
-def see_grade(request: Request, passed: Read, language: Language = "en") -> dict[str, Any] | None:
+def see_grade(request: Request, passed: ReadGrade, language: Language = "en") -> dict[str, Any] | None:
     """The same in the words and rows of the report, null where there is nothing to tell."""
-    return grade_words(_content(request, passed, "risk/risk.json"), language)
+    return grade_words(_content(request, passed, GRADE_FILE), language)
 
 
 def grade_words(content: Any, language: Language) -> dict[str, Any] | None:
@@ -111,12 +113,17 @@ def grade_words(content: Any, language: Language) -> dict[str, Any] | None:
 def get_file(request: Request, path: str, passed: Read) -> StreamingResponse:
     """A file of the case as it lies in the case folder, checked against its hash on the way."""
     assert passed.case is not None
+    is_hiding = standing_of(request, passed) in HIDING
+    if is_hiding and not is_shown_before(path):
+        raise Problem(403, "judgement_first")
     system = system_of(request)
     with system.database.reading() as session:
         found = read_file(system, session, passed.case.id, path)
     if found is None:
         raise Problem(404, "no_file")
     file, content = found
+    if is_hiding and needs_clearing(path):
+        return file_response(path, iter([cleared(b"".join(content))]), {})
     return file_response(path, content, {"content-length": str(file.size), "etag": f'"{file.sha256}"'})
 
 
