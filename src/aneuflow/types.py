@@ -350,13 +350,13 @@ class Resemblance:
 class WallRegion:
     """A connected part of the sac's wall that meets a written definition (`kind`, a quantity id).
 
-    center_mm lies on the wall; place is where along the height over the neck; values: area and means by quantity id;
-    stability: share of the samples of flow and surface that keep the region, in [0, 1].
+    center_mm lies on the wall; place is where along the height over the neck, or "sac" where it covers most of it; values: area
+    and means by quantity id; stability: share of the samples of flow and surface that keep the region, in [0, 1].
     """
 
     kind: str
     center_mm: tuple[float, float, float]
-    place: Literal["neck", "body", "dome"]
+    place: Literal["neck", "body", "dome", "sac"]
     values: tuple[Measure, ...]
     stability: float
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from aneuflow.risk.clinical import Answer, Answers, Number
@@ -58,10 +60,10 @@ def test_grades_begin_where_the_table_says(points: float, grade: str) -> None:
     assert grade_at(RULES, points) == grade
 
 
-def judge(answers: Answers) -> tuple[tuple[Evidence, ...], Span]:
+def judge(answers: Answers, exact: Mapping[str, Number]) -> tuple[tuple[Evidence, ...], Span]:
     facts: dict[str, Span | str | None] = {
         name: Span(name, answer.value, answer.low, answer.high) if isinstance(answer, Number) else answer
-        for name, answer in answers.items()
+        for name, answer in {**answers, **exact}.items()
     }
     lines = evidence_of(RULES, facts)
     return lines, total_points(lines)
@@ -69,25 +71,33 @@ def judge(answers: Answers) -> tuple[tuple[Evidence, ...], Span]:
 
 def test_a_span_over_three_grades_is_no_grade() -> None:
     answers: dict[str, Answer] = {"size_mm": Number(6, 4, 8), "daughter_sac": None, "growth": "no"}
-    two = make_grade(RULES, judge, answers, ["daughter_sac"], [])
+    two = make_grade(RULES, judge, answers, {}, [])
     assert (two.grade is None, two.low, two.high) == (True, "low", "high") and two.why[0].code == "grade_too_wide"
-    one = make_grade(RULES, judge, {**answers, "daughter_sac": "no"}, [], [])
+    one = make_grade(RULES, judge, {**answers, "daughter_sac": "no"}, {}, [])
     assert (one.grade, one.low, one.high, one.why) == ("low", "low", "moderate", ())
 
 
 def test_a_reason_given_from_outside_leaves_no_grade() -> None:
     reason = Note("question_age", {"answer": "age_years", "given": 7})
-    grade = make_grade(RULES, judge, {"size_mm": Number(4, 4, 4)}, [], [reason])
+    grade = make_grade(RULES, judge, {"size_mm": Number(4, 4, 4)}, {}, [reason])
     assert grade.grade is None and grade.why == (reason,)
 
 
 def test_what_would_change_the_grade() -> None:
     answers: dict[str, Answer] = {"size_mm": Number(6, 6, 6), "daughter_sac": "no", "growth": None}
-    grade = make_grade(RULES, judge, answers, ["growth"], [])
+    grade = make_grade(RULES, judge, answers, {}, [])
     assert [(change.answer, change.shown, change.low) for change in grade.changes] == [("growth", "yes", "high")]
-    measured = make_grade(RULES, judge, {"size_mm": Number(6, 4, 7.5), "daughter_sac": "no"}, [], [])
+    measured = make_grade(RULES, judge, {"size_mm": Number(6, 4, 7.5), "daughter_sac": "no"}, {}, [])
     assert {(change.shown, change.low, change.high) for change in measured.changes} == {
         ("4", "low", "low"), ("7.5", "moderate", "moderate")
+    }  # fmt: skip
+
+
+def test_an_uncertain_measure_that_is_no_answer_can_change_the_grade() -> None:
+    size = Number(6, 4, 7.5)
+    grade = make_grade(RULES, lambda answers, exact: judge(answers, {"size_mm": size, **exact}), {}, {"size_mm": size}, [])
+    assert {(change.answer, change.shown, change.low) for change in grade.changes} == {
+        ("size_mm", "4", "low"), ("size_mm", "7.5", "moderate")
     }  # fmt: skip
 
 

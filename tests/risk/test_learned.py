@@ -90,6 +90,12 @@ def test_similar_cases_are_the_nearest(model: Model) -> None:
     ]
 
 
+def test_no_case_is_called_similar_while_most_answers_are_unknown() -> None:
+    assert resemblance(shipped_model(), {"size_mm": exactly(6), "sex": "female", "site": "mca"}).similar == ()
+    known: dict[str, Answer] = {"size_mm": exactly(6), "sex": "female", "site": "mca", "smoking": "never"}
+    assert len(resemblance(shipped_model(), known).similar) == 5
+
+
 @pytest.mark.parametrize("text", ["", "{}", '{"terms": 3}', json.dumps({**CONTENT, "covariance": [[1.0]]})])
 def test_a_damaged_model_file_is_refused(text: str) -> None:
     with pytest.raises(InputError):

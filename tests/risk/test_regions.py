@@ -10,6 +10,7 @@ import trimesh
 
 from aneuflow.numerics.surface import vertex_areas
 from aneuflow.numerics.surface_fields import surface_divergence
+from aneuflow.risk.clinical import Number
 from aneuflow.risk.regions import DEFINITIONS, Wall, find_regions, region_totals
 from aneuflow.risk.settings import GradeSettings
 from aneuflow.types import Surface
@@ -48,7 +49,8 @@ def wall() -> Wall:
 def test_quiet_flow_has_no_region(wall: Wall) -> None:
     found = find_regions(wall, SETTINGS)
     assert found.regions == () and set(found.not_looked_for) == {"bleb_region"}
-    assert region_totals(wall, found)["low_oscillating_share"] == 0.0
+    share = region_totals(wall, found)["low_oscillating_share"]
+    assert share.low == share.value == share.high == 0.0
 
 
 def test_low_and_oscillating_shear_on_a_cap(wall: Wall) -> None:
@@ -86,6 +88,25 @@ def test_two_patches_are_two_regions_largest_first(wall: Wall) -> None:
     assert [region.kind for region in found.regions] == ["low_shear_region"] * 2
     assert found.regions[0].center_mm[0] < 0 < found.regions[1].center_mm[0]
     assert not (found.members[0] & found.members[1]).any()
+
+
+def test_an_unstable_total_has_an_interval_down_to_nothing(wall: Wall) -> None:
+    cap = wall.surface.points[:, 2] > RADIUS - 0.6
+
+    def total(shear_pa: float) -> Number:
+        marked = replace(wall, tawss=np.where(cap, shear_pa, wall.tawss))
+        return region_totals(marked, find_regions(marked, SETTINGS))["low_shear_region"]
+
+    far, near, over = total(0.05), total(0.38), total(0.42)
+    assert far.low == far.value == far.high == pytest.approx(cap_area(0.6), rel=0.08)
+    assert near.low < 0.2 * near.value and near.high == pytest.approx(near.value)
+    assert over.value == 0.0 and over.high > 1.0
+
+
+def test_a_region_over_most_of_the_sac_has_no_place_on_it(wall: Wall) -> None:
+    low = replace(wall, tawss=np.where(wall.sac, 0.2, wall.tawss))
+    region = find_regions(low, SETTINGS).regions[0]
+    assert region.place == "sac" and {m.id: m.value for m in region.values}["region_share"] == pytest.approx(100.0)
 
 
 def test_a_region_at_the_limit_is_less_stable_than_one_far_below_it(wall: Wall) -> None:

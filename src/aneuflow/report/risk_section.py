@@ -10,11 +10,15 @@ from aneuflow.quantities import quantity
 from aneuflow.report.numbers import format_number, format_unit
 from aneuflow.report.ranges import REGION_COLORS
 from aneuflow.report.text import Language, catalogue, note_text, quantity_name, text
+from aneuflow.risk.grade import GRADES, WIDEST_SPAN
 from aneuflow.risk.learned import shipped_model
+from aneuflow.risk.questions import sites
 from aneuflow.risk.scores import left_out_scores, score_table
 from aneuflow.types import Contribution, Evidence, Grade, Resemblance, Risk, ScoreResult, Span, WallRegion
 
 SHOWN_CHANGES = 12
+# Where so few sites are excluded, those are named; else those that are possible.
+FEW_SITES = 4
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ def risk_values(risk: Risk | None, language: Language) -> dict[str, Any] | None:
     grade, alike = risk.grade, risk.resemblance
     return {
         "regions": [_region_row(region, language) for region in risk.regions],
+        "oscillation": any(measure.id == "region_osi" for region in risk.regions for measure in region.values),
         "flow_used": risk.flow_used,
         "not_looked_for": _listed(
             [quantity_name(language, quantity(kind)) for kind in risk.not_looked_for] if risk.flow_used else [], language
@@ -53,19 +58,44 @@ def risk_values(risk: Risk | None, language: Language) -> dict[str, Any] | None:
         "why": [note_text(language, note) for note in grade.why],
         "evidence": [_evidence_row(line, language) for line in grade.evidence],
         "points": text(language, "risk.rules", name=grade.rules, points=_span(grade.points)),
-        "changes": [
-            (
-                text(language, "risk.if", answer=_word(language, change.answer), shown=_word(language, change.shown)),
-                _grades(change.low, change.high, language),
-            )
-            for change in grade.changes[:SHOWN_CHANGES]
-        ],
+        "changes": _change_rows(grade, language),
         "plain": _plain_words(risk, grade, language),
     }
 
 
 def _word(language: Language, name: str) -> str:
     return catalogue(language).get(f"answer.{name}", name)
+
+
+def _change_rows(grade: Grade, language: Language) -> list[tuple[str, str]]:
+    """What would change the grade, answers of one question that lead to the same grades in one row."""
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for change in grade.changes:
+        rows.setdefault((change.answer, change.low, change.high), []).append(_word(language, change.shown))
+    shown = []
+    for (answer, low, high), values in list(rows.items())[:SHOWN_CHANGES]:
+        either = _either(values, language)
+        grades = _grades(low, high, language)
+        if GRADES.index(high) - GRADES.index(low) > WIDEST_SPAN:
+            grades = text(language, "risk.still_none", grades=grades)
+        shown.append((text(language, "risk.if", answer=_named(language, answer), shown=either), grades))
+    return shown
+
+
+def _named(language: Language, name: str) -> str:
+    """The name of an answer or, where it is none, of a quantity."""
+    known = catalogue(language).get(f"answer.{name}")
+    return known or _in_sentence(quantity_name(language, quantity(name)))
+
+
+def _in_sentence(name: str) -> str:
+    return name[:1].lower() + name[1:] if name[1:2].islower() else name
+
+
+def _either(values: Sequence[str], language: Language) -> str:
+    if len(values) == 1:
+        return values[0]
+    return text(language, "risk.or", first=_listed(values[:-1], language), last=values[-1])
 
 
 def _listed(names: Sequence[str], language: Language) -> str:
@@ -75,7 +105,11 @@ def _listed(names: Sequence[str], language: Language) -> str:
 def _possible_sites(risk: Risk, language: Language) -> str:
     if "site" in risk.answers or not risk.proposed_sites:
         return ""
-    return text(language, "risk.sites", sites=_listed([_word(language, site) for site in risk.proposed_sites], language))
+    against = [site for site in sites() if site not in risk.proposed_sites]
+    if not against:
+        return text(language, "risk.sites_all")
+    named, key = (against, "sites_but") if len(against) <= FEW_SITES else (risk.proposed_sites, "sites")
+    return text(language, f"risk.{key}", sites=_listed([_word(language, site) for site in named], language))
 
 
 def _region_row(region: WallRegion, language: Language) -> dict[str, str]:
@@ -90,6 +124,7 @@ def _region_row(region: WallRegion, language: Language) -> dict[str, str]:
         "place": _word(language, region.place),
         "center": ", ".join(format_number(part, 1) for part in region.center_mm),
         "area": shown(region.kind, 1),
+        "share": f"{shown('region_share', 0)} %",
         "shear": shown("region_tawss", 2),
         "osi": shown("region_osi", 2),
         "pressure": shown("region_pressure", 0),
@@ -111,13 +146,15 @@ def _span(span: Span, decimals: int = 1) -> str:
     return spread if span.value is None else f"{number(span.value)} ({spread})"
 
 
+def _with_unit(span: Span) -> str:
+    """A span with its unit, held together over the end of a line."""
+    return f"{_span(span)}\u00a0{format_unit(quantity(span.id).unit)}".strip()
+
+
 def _score_row(result: ScoreResult, language: Language) -> dict[str, Any]:
     table = score_table(result.id)
     points = [f"{quantity_name(language, quantity(span.id))}: {_span(span)}" for span in result.points]
-    outcomes = [
-        f"{quantity_name(language, quantity(span.id))}: {_span(span)} {format_unit(quantity(span.id).unit)}"
-        for span in result.outcomes
-    ]
+    outcomes = [f"{quantity_name(language, quantity(span.id))}: {_with_unit(span)}" for span in result.outcomes]
     return {
         "name": table["name"],
         "paper": table["paper"],
@@ -156,7 +193,10 @@ def _resemblance(alike: Resemblance, language: Language) -> dict[str, Any]:
             ([_word(language, case.answers.get(name, "")) or "–" for name in answers], case.ruptured) for case in alike.similar
         ],
         "similar_lead": text(
-            language, "risk.similar_lead", count=sum(case.ruptured for case in alike.similar), all=len(alike.similar)
+            language,
+            "risk.similar_lead" if alike.similar else "risk.similar_too_few",
+            count=sum(case.ruptured for case in alike.similar),
+            all=len(alike.similar),
         ),
     }
 
@@ -203,35 +243,64 @@ def _verdict(grade: Grade, language: Language) -> str:
 
 def _evidence_row(line: Evidence, language: Language) -> tuple[str, str, str]:
     shown: Mapping[str, Any] = line.shown
-    unit = ""
     if shown.get("missing"):
-        found = text(language, "risk.unknown")
+        found = text(language, "risk.unknown_optional" if shown.get("optional") else "risk.unknown")
     elif "answer" in shown:
         found = _word(language, shown["answer"])
     else:
-        span = Span(shown["of"], shown["value"], shown["low"], shown["high"])
-        unit = format_unit(quantity(span.id).unit)
-        found = f"{_span(span)} {unit}".strip()
+        found = _with_unit(Span(shown["of"], shown["value"], shown["low"], shown["high"]))
     points = _span(Span("grade_points", line.points, line.low, line.high))
     return catalogue(language).get(f"evidence.{line.id}", line.id), found, f"{points} / {format_number(line.maximum, 0)}"
 
 
 def _plain_words(risk: Risk, grade: Grade, language: Language) -> str:
     """The paragraph for a reader who is no specialist: what was found, how sure, what is not known, what scores are for."""
-    sentences = [_plain_regions(risk, language)]
+    sentences = [
+        *_plain_regions(risk, language),
+        *_plain_comparisons(risk, language),
+        *_plain_grade(risk, grade, language),
+        text(language, "risk.plain_purpose"),
+    ]
+    return ("" if language == "zh" else " ").join(sentences)
+
+
+def _plain_regions(risk: Risk, language: Language) -> list[str]:
+    if not risk.flow_used:
+        return [text(language, "risk.plain_no_flow")]
+    flow = [region for region in risk.regions if region.kind != "bleb_region"]
+    blebs = len(risk.regions) - len(flow)
+    sentences = [text(language, "risk.plain_bleb" if blebs == 1 else "risk.plain_blebs", count=blebs)] if blebs else []
+    if not flow:
+        return [text(language, "risk.plain_found_none"), *sentences]
+    largest = max(flow, key=lambda region: region.values[0].value)
+    found = text(
+        language,
+        "risk.plain_found_one" if len(flow) == 1 else "risk.plain_found",
+        count=len(flow),
+        area=format_number(largest.values[0].value, 1),
+        kind=_in_sentence(quantity_name(language, quantity(largest.kind))),
+        place=_word(language, largest.place),
+    )
+    return [found, *sentences]
+
+
+def _plain_comparisons(risk: Risk, language: Language) -> list[str]:
+    """What the model and PHASES say of answers like these; what unknown answers leave open is said to be so."""
+    sentences = []
     if risk.resemblance is not None and not risk.resemblance.outside:
-        chance = risk.resemblance.probability
+        chance, facts = risk.resemblance.probability, shipped_model().content["trained_on"]
         shown = _from_to(format_number(chance.low, 0), format_number(chance.high or 100.0, 0), language)
-        sentences.append(text(language, "risk.plain_alike", span=shown))
+        key = "risk.plain_alike_open" if risk.resemblance.missing else "risk.plain_alike"
+        sentences.append(text(language, key, span=shown, share=f"{100 * facts['ruptured_share']:.0f}"))
     phases = next((result for result in risk.scores if result.id == "phases" and result.refused is None), None)
     if phases is not None:
         span = phases.outcomes[0]
         shown = _from_to(format_number(span.low, 1), format_number(span.high or 100.0, 1), language)
-        sentences.append(text(language, "risk.plain_scores", span=shown))
-    if grade.grade is None:
-        sentences.append(text(language, "risk.grade_none"))
-    else:
-        sentences.append(text(language, "risk.plain_grade", grade=_word(language, grade.grade)))
+        sentences.append(text(language, "risk.plain_scores_open" if phases.missing else "risk.plain_scores", span=shown))
+    return sentences
+
+
+def _plain_grade(risk: Risk, grade: Grade, language: Language) -> list[str]:
     asked = dict.fromkeys(
         name for result in risk.scores if result.refused is None and result.id != "uiats" for name in result.missing
     )
@@ -241,25 +310,8 @@ def _plain_words(risk: Risk, grade: Grade, language: Language) -> str:
     if asked:
         missing = text(language, "risk.plain_missing", names=_listed([_word(language, name) for name in asked], language))
     if grade.grade is None:
-        sentences.append(text(language, "risk.plain_in_the_way", missing=missing))
-    else:
-        grades = _grades(grade.low, grade.high, language)
-        sentences.append(text(language, "risk.plain_unsure", span=grades, missing=missing))
-    sentences.append(text(language, "risk.plain_purpose"))
-    return ("" if language == "zh" else " ").join(sentences)
-
-
-def _plain_regions(risk: Risk, language: Language) -> str:
-    if not risk.flow_used:
-        return text(language, "risk.plain_no_flow")
-    if not risk.regions:
-        return text(language, "risk.plain_found_none")
-    largest = max(risk.regions, key=lambda region: region.values[0].value)
-    return text(
-        language,
-        "risk.plain_found",
-        count=len(risk.regions),
-        area=format_number(largest.values[0].value, 1),
-        kind=quantity_name(language, quantity(largest.kind)),
-        place=_word(language, largest.place),
-    )
+        return [text(language, "risk.grade_none"), text(language, "risk.plain_in_the_way", missing=missing)]
+    sure = text(language, "risk.plain_sure", missing=missing)
+    if grade.low != grade.high:
+        sure = text(language, "risk.plain_unsure", span=_grades(grade.low, grade.high, language), missing=missing)
+    return [text(language, "risk.plain_grade", grade=_word(language, grade.grade)), sure]

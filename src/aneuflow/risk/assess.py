@@ -31,7 +31,7 @@ from aneuflow.types import (
 SLENDER = {"aspect_ratio": 1.6, "size_ratio": 3.0}
 # What the rules ask of a flow: unknown without it, which widens the grade.
 FLOW_FACTS = ("low_oscillating_share", "impingement_region")
-NO_REGIONS = FoundRegions((), (), {}, ())
+NO_REGIONS = FoundRegions((), (), {}, {}, ())
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ def assess_risk(
         if flow.steady:
             notes.append(Note("regions_steady", {}, "information"))
     facts: dict[str, Number | None] = {**measured, **dict.fromkeys(FLOW_FACTS)}
-    facts |= {name: Number(value, value, value) for name, value in totals.items()}
+    facts |= totals
     answers = all_answers(clinical, measured)
     judge = _Judge(shipped_model(), settings, facts)
     scores, alike = judge.results(answers)
@@ -78,9 +78,9 @@ def assess_risk(
     if clinical.site is None:
         notes.append(Note("site_not_given", {"count": len(proposed)}, "warning"))
     outside = [Note("grade_outside", {"answer": name, "range": span}, "information") for name, span in alike.outside.items()]
-    unknown = [name for name, answer in answers.items() if answer is None]
     rules = settings.rules or default_rules()
-    grade = make_grade(rules, judge, answers, unknown, [*asked, *outside])
+    known = {name: number for name, number in facts.items() if number is not None}
+    grade = make_grade(rules, judge, answers, known, [*asked, *outside])
     identifiers = np.zeros(0 if wall is None else len(wall.areas), dtype=np.int32)
     for index in reversed(range(len(found.members))):
         identifiers[found.members[index]] = index + 1
@@ -110,9 +110,9 @@ class _Judge:
     def results(self, answers: Answers) -> tuple[tuple[ScoreResult, ...], Resemblance]:
         return all_scores(answers), resemblance(self.model, answers, self.settings.similar_cases)
 
-    def __call__(self, answers: Answers) -> tuple[tuple[Evidence, ...], Span]:
+    def __call__(self, answers: Answers, exact: Mapping[str, Number]) -> tuple[tuple[Evidence, ...], Span]:
         alike = resemblance(self.model, answers, 0)
-        lines = evidence_of(self.rules, facts_of(answers, all_scores(answers), alike, self.facts))
+        lines = evidence_of(self.rules, facts_of(answers, all_scores(answers), alike, {**self.facts, **exact}))
         return lines, total_points(lines)
 
 

@@ -15,7 +15,8 @@ WIDEST_SPAN = 1
 EXAMPLE_AGES = (40.0, 55.0, 65.0, 75.0)
 
 Facts = Mapping[str, Span | str | None]
-Judge = Callable[[Answers], tuple[tuple[Evidence, ...], Span]]
+# Evidence and points for any answers, with any of the measures taken to be exactly so.
+Judge = Callable[[Answers, Mapping[str, Number]], tuple[tuple[Evidence, ...], Span]]
 
 
 def facts_of(
@@ -55,7 +56,8 @@ def _line(rule: Rule, fact: Span | str | None) -> Evidence:
     if fact is None:
         every = [points for _, points in rule.steps] or list(rule.points.values())
         low, high = (0.0, 0.0) if rule.optional else (min(every), max(every))
-        return Evidence(rule.id, None, low, high, rule.maximum, {"of": rule.of, "missing": True, "group": rule.group})
+        shown = {"of": rule.of, "missing": True, "optional": rule.optional, "group": rule.group}
+        return Evidence(rule.id, None, low, high, rule.maximum, shown)
     if isinstance(fact, str):
         points = rule.points.get(fact, 0.0)
         return Evidence(rule.id, points, points, points, rule.maximum, {"of": rule.of, "answer": fact, "group": rule.group})
@@ -91,12 +93,12 @@ def grade_at(rules: Rules, points: float) -> str:
     return GRADES[sum(points >= limit for limit in limits)]
 
 
-def make_grade(rules: Rules, judge: Judge, answers: Answers, unknown: Sequence[str], why_not: Sequence[Note]) -> Grade:
-    """The grade of these answers; `judge` gives evidence and points for any answers, `unknown` are those worth asking for.
+def make_grade(rules: Rules, judge: Judge, answers: Answers, measured: Mapping[str, Number], why_not: Sequence[Note]) -> Grade:
+    """The grade of these answers and measures; `judge` gives evidence and points for any of them.
 
     There is none, and `why` says so, where `why_not` holds reasons already or where the span covers three grades.
     """
-    lines, span = judge(answers)
+    lines, span = judge(answers, {})
     low, high = grade_at(rules, span.low), grade_at(rules, _top(span))
     why = list(why_not)
     if GRADES.index(high) - GRADES.index(low) > WIDEST_SPAN:
@@ -109,7 +111,7 @@ def make_grade(rules: Rules, judge: Judge, answers: Answers, unknown: Sequence[s
         points=span,
         rules=rules.name,
         evidence=lines,
-        changes=changes(rules, judge, answers, unknown),
+        changes=changes(rules, judge, answers, measured),
         why=tuple(why),
     )
 
@@ -119,29 +121,33 @@ def _top(span: Span) -> float:
     return span.high
 
 
-def changes(rules: Rules, judge: Judge, answers: Answers, unknown: Sequence[str]) -> tuple[Change, ...]:
+def changes(rules: Rules, judge: Judge, answers: Answers, measured: Mapping[str, Number]) -> tuple[Change, ...]:
     """What knowing one more answer, or a measure at an end of its interval, would make of the grades; those that move nothing
     are left out, those that move most come first.
     """
 
-    def span_of(changed: Answers) -> tuple[str, str, float, float]:
-        span = judge(changed)[1]
+    def span_of(changed: Answers, exact: Mapping[str, Number]) -> tuple[str, str, float, float]:
+        span = judge({**answers, **changed}, exact)[1]
         return grade_at(rules, span.low), grade_at(rules, _top(span)), span.low, _top(span)
 
-    now = span_of(answers)
-    found: list[tuple[float, Change]] = []
-    for name in unknown:
-        for answer in _possible(name):
-            then = span_of({**answers, name: answer})
-            if then[:2] != now[:2]:
-                found.append((_moved(now, then), Change(name, _shown(answer), then[0], then[1])))
+    now = span_of({}, {})
+    tried: list[tuple[str, Answer, tuple[str, str, float, float]]] = []
     for name, known in answers.items():
-        if isinstance(known, Number) and known.low < known.high:
-            for end in (known.low, known.high):
-                then = span_of({**answers, name: Number(end, end, end)})
-                if then[:2] != now[:2]:
-                    found.append((_moved(now, then), Change(name, _shown(Number(end, end, end)), then[0], then[1])))
-    return tuple(change for _, change in sorted(found, key=lambda entry: -entry[0]))
+        every = _possible(name) if known is None else _ends(known)
+        tried += [(name, answer, span_of({name: answer}, {})) for answer in every]
+    for name in dict.fromkeys(rule.of for rule in rules.rule):
+        if name in measured and name not in answers:
+            tried += [(name, end, span_of({}, {name: end})) for end in _ends(measured[name])]
+    moving = [(name, answer, then) for name, answer, then in tried if then[:2] != now[:2]]
+    moving.sort(key=lambda entry: -_moved(now, entry[2]))
+    return tuple(Change(name, _shown(answer), then[0], then[1]) for name, answer, then in moving)
+
+
+def _ends(answer: Answer) -> list[Number]:
+    """The ends of a number's interval, each as if it were exactly that; none where it is known exactly or is no number."""
+    if not isinstance(answer, Number) or answer.low == answer.high:
+        return []
+    return [Number(end, end, end) for end in (answer.low, answer.high)]
 
 
 def _moved(now: tuple[str, str, float, float], then: tuple[str, str, float, float]) -> float:

@@ -29,6 +29,8 @@ NORMAL_95 = 1.96
 LEAST_SHARE = 0.02
 # Between cases: another level is one apart, a number one apart for each standard deviation, an unknown answer as far.
 LEVEL_DISTANCE = UNKNOWN_DISTANCE = 1.0
+# With fewer of its answers known a case is as near to hundreds of others; which of them came first would be chance.
+LEAST_KNOWN = 0.5
 
 
 @dataclass(frozen=True)
@@ -178,8 +180,11 @@ def _percent(logit: float) -> float:
 
 
 def similar_cases(model: Model, answers: Answers, count: int) -> tuple[SimilarCase, ...]:
-    """The cases of the training table nearest in the model's answers; ties in the order of the table."""
-    if count == 0:
+    """The cases of the training table nearest in the model's answers, ties in the order of the table; none where most of the
+    answers are unknown.
+    """
+    known = sum(answers.get(term["answer"]) is not None for term in model.terms)
+    if count == 0 or known < LEAST_KNOWN * len(model.terms):
         return ()
     distances = []
     for index, case in enumerate(model.cases):

@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from aneuflow.numerics.surface import vertex_areas
 from aneuflow.numerics.surface_fields import connected_parts, random_field, smoothed, surface_divergence
+from aneuflow.risk.clinical import Number
 from aneuflow.risk.settings import GradeSettings
 from aneuflow.types import (
     REGION_PARENT,
@@ -35,6 +36,8 @@ RADIUS_POWER, ERROR_LENGTH_MM = 3.0, 2.0
 # Errors assumed of OSI, and of pressure as a part of its spread over the sac.
 OSI_ERROR, PRESSURE_ERROR = 0.03, 0.1
 KEPT_SHARE = 0.5
+# A region on so much of the sac has no place of its own on it.
+MOST_OF_SAC = 0.5
 SEED = 12
 
 
@@ -123,10 +126,13 @@ def impingement(wall: Wall) -> BoolArray:
     parent's mean within 1 mm (at the very point of impact there is none). Source: Meng et al. 2007; Cebral et al. 2011.
     """
     mean, sd = _mean_sd(wall.pressure[wall.sac], wall.areas[wall.sac])
+    struck = wall.sac & (wall.pressure > mean + sd) & (wall.divergence > 0.0)
     high = wall.tawss > wall.parent(wall.tawss)[0]
     if not high.any():
         return np.zeros_like(wall.sac)
-    return wall.sac & (wall.pressure > mean + sd) & (wall.divergence > 0.0) & _within(wall.surface, high, JET_REACH_MM)
+    points = wall.surface.points
+    struck[struck] = cKDTree(points[high]).query(points[struck])[0] <= JET_REACH_MM
+    return struck
 
 
 def high_residence(wall: Wall) -> BoolArray | None:
@@ -155,10 +161,6 @@ DEFINITIONS: Mapping[str, Definition] = {
 }
 
 
-def _within(surface: Surface, chosen: BoolArray, reach_mm: float) -> BoolArray:
-    return np.asarray(cKDTree(surface.points[chosen]).query(surface.points)[0] <= reach_mm)
-
-
 def _mean_sd(values: FloatArray, areas: FloatArray) -> tuple[float, float]:
     mean = float(np.average(values, weights=areas))
     return mean, float(np.sqrt(np.average((values - mean) ** 2, weights=areas)))
@@ -167,12 +169,14 @@ def _mean_sd(values: FloatArray, areas: FloatArray) -> tuple[float, float]:
 @dataclass(frozen=True, eq=False)
 class FoundRegions:
     """regions in the order of the definitions, the largest first; members: the points (n,) of each; flags (n,) by kind;
-    not_looked_for: kinds that this flow cannot show.
+    totals: area of each kind in mm2 within the interval that 95 % of the samples of flow and surface span; not_looked_for:
+    kinds that this flow cannot show.
     """
 
     regions: tuple[WallRegion, ...]
     members: tuple[BoolArray, ...]
     flags: Mapping[str, BoolArray]
+    totals: Mapping[str, Number]
     not_looked_for: tuple[str, ...]
 
 
@@ -182,6 +186,7 @@ def find_regions(wall: Wall, settings: GradeSettings) -> FoundRegions:
     regions: list[WallRegion] = []
     members: list[BoolArray] = []
     flags: dict[str, BoolArray] = {}
+    totals: dict[str, Number] = {}
     not_looked_for = []
     for kind, definition in DEFINITIONS.items():
         flagged = definition(wall)
@@ -190,18 +195,32 @@ def find_regions(wall: Wall, settings: GradeSettings) -> FoundRegions:
             continue
         parts = _large_parts(wall, flagged)
         flags[kind] = np.any(parts, axis=0) if parts else np.zeros_like(wall.sac)
-        again = [found for found in (definition(sample) for sample in samples) if found is not None] if parts else []
+        again = [found for found in (definition(sample) for sample in samples) if found is not None]
+        totals[kind] = _total(wall, parts, again)
         for part in parts:
             regions.append(_region(kind, wall, part, _stability(wall, part, again)))
             members.append(part)
-    return FoundRegions(tuple(regions), tuple(members), flags, tuple(not_looked_for))
+    return FoundRegions(tuple(regions), tuple(members), flags, totals, tuple(not_looked_for))
 
 
 def _large_parts(wall: Wall, flagged: BoolArray) -> list[BoolArray]:
-    labels = connected_parts(wall.surface.triangles, flagged)
+    triangles = wall.surface.triangles
+    # An edge between two chosen points lies in a triangle with two of them; leaving out the others is what makes samples cheap.
+    labels = connected_parts(triangles[flagged[triangles].sum(axis=1) >= 2], flagged)
     parts = [labels == number for number in range(int(labels.max()) + 1)]
     large = [part for part in parts if wall.areas[part].sum() >= LEAST_AREA_MM2]
     return sorted(large, key=lambda part: -float(wall.areas[part].sum()))
+
+
+def _total(wall: Wall, parts: list[BoolArray], again: list[BoolArray]) -> Number:
+    """Area of all parts in mm2, within what 95 % of the samples have in parts of their own."""
+
+    def area(found: list[BoolArray]) -> float:
+        return float(sum(wall.areas[part].sum() for part in found))
+
+    value = area(parts)
+    low, high = np.percentile([area(_large_parts(wall, flagged)) for flagged in again], [2.5, 97.5])
+    return Number(value, min(value, float(low)), max(value, float(high)))
 
 
 def _stability(wall: Wall, part: BoolArray, again: list[BoolArray]) -> float:
@@ -238,6 +257,7 @@ def sampled_walls(wall: Wall, settings: GradeSettings) -> list[Wall]:
 
 def _region(kind: str, wall: Wall, part: BoolArray, stability: float) -> WallRegion:
     areas = wall.areas[part]
+    share = float(areas.sum() / wall.areas[wall.sac].sum())
     middle = np.average(wall.surface.points[part], axis=0, weights=areas)
     inside = np.flatnonzero(part)
     center = wall.surface.points[inside[np.argmin(np.linalg.norm(wall.surface.points[inside] - middle, axis=1))]]
@@ -247,8 +267,13 @@ def _region(kind: str, wall: Wall, part: BoolArray, stability: float) -> WallReg
     return WallRegion(
         kind=kind,
         center_mm=(float(center[0]), float(center[1]), float(center[2])),
-        place="neck" if height < 1 / 3 else "body" if height < 2 / 3 else "dome",
-        values=(Measure(kind, float(areas.sum())), *means, Measure("region_stability", 100.0 * stability)),
+        place="sac" if share >= MOST_OF_SAC else "neck" if height < 1 / 3 else "body" if height < 2 / 3 else "dome",
+        values=(
+            Measure(kind, float(areas.sum())),
+            Measure("region_share", 100.0 * share),
+            *means,
+            Measure("region_stability", 100.0 * stability),
+        ),
         stability=stability,
     )
 
@@ -257,9 +282,10 @@ def _over_mean(wall: Wall) -> FloatArray:
     return wall.pressure - _mean_sd(wall.pressure[wall.sac], wall.areas[wall.sac])[0]
 
 
-def region_totals(wall: Wall, found: FoundRegions) -> dict[str, float]:
+def region_totals(wall: Wall, found: FoundRegions) -> dict[str, Number]:
     """Total area of each kind of region in mm2, and that of low oscillating shear as a share of the sac in percent."""
-    totals = {kind: float(wall.areas[flags].sum()) for kind, flags in found.flags.items()}
+    totals = dict(found.totals)
     if "low_oscillating_region" in totals:
-        totals["low_oscillating_share"] = 100.0 * totals["low_oscillating_region"] / float(wall.areas[wall.sac].sum())
+        part, of_sac = totals["low_oscillating_region"], 100.0 / float(wall.areas[wall.sac].sum())
+        totals["low_oscillating_share"] = Number(of_sac * part.value, of_sac * part.low, of_sac * part.high)
     return totals
