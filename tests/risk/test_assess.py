@@ -15,6 +15,7 @@ from aneuflow.report.content import ReportContent
 from aneuflow.report.risk_section import bars, risk_values
 from aneuflow.report.text import catalogue
 from aneuflow.risk import Clinical, Flow, GradeSettings, assess_risk
+from aneuflow.risk.questions import sites
 from aneuflow.risk.settings import Rules
 from aneuflow.types import Measure, Risk
 from tests.report.sample import sample_content
@@ -100,6 +101,15 @@ def test_a_denied_daughter_sac_is_questioned_where_one_was_measured(content: Rep
     assert found.grade is not None and "question_daughter_sac" in [note.code for note in found.grade.why]
 
 
+def test_that_no_bleb_was_counted_denies_no_daughter_sac(content: ReportContent) -> None:
+    def sac(count: float) -> str | None:
+        measures = (*content.morphology.measures, Measure("bleb_count", count, count, count))
+        case = replace(content, morphology=replace(content.morphology, measures=measures))
+        return assess(case, **{**ANSWERS, "daughter_sac": None}).answers.get("daughter_sac")
+
+    assert sac(0.0) is None and sac(1.0) == "yes"
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"age_years": 2039}, {"age_years": -1}, {"size_mm": 90}, {"sex": "unknown"}, {"site": "aorta"}, {"blood_type": "A"}],
@@ -147,6 +157,35 @@ def test_the_section_has_words_for_everything(content: ReportContent, language: 
         assert values is not None and len(values["scores"]) == 4 and len(values["left_out"]) == 2
         shown = [name for name, _, _ in values["evidence"]] + [values["verdict"], values["plain"], *values["why"]]
         assert all(line and "_" not in line and "{" not in line for line in shown), shown
+
+
+def test_answers_that_lead_to_the_same_grades_stand_in_one_row(content: ReportContent) -> None:
+    values = risk_values(assess(content), "en")
+    assert values is not None
+    population = [row for row in values["changes"] if row[0].startswith("If population")]
+    assert any(" or " in condition for condition, _ in population)
+    assert all(
+        ("still no grade" in grades) == (grades.count("low to high") + grades.count("very high") > 0)
+        for _, grades in population
+    )
+
+
+def test_the_sites_that_the_tree_speaks_against_are_named_where_they_are_few(content: ReportContent) -> None:
+    risk = assess(content)
+    few = risk_values(replace(risk, proposed_sites=tuple(site for site in sites() if site != "basilar_tip")), "en")
+    many = risk_values(replace(risk, proposed_sites=("mca", "acom")), "en")
+    assert few is not None and "only against: basilar tip." in few["sites"]
+    assert many is not None and "possible: middle cerebral artery, anterior communicating artery." in many["sites"]
+
+
+def test_blebs_are_no_flow(content: ReportContent) -> None:
+    blebs = [content.model.lumen.surface.points[content.model.lumen.region == 1][:400]]
+    settings = GradeSettings(samples=8)
+    risk = assess_risk(content.model, content.morphology, Flow(content.flow, True), Clinical(**ANSWERS), settings, blebs)
+    kinds = [region.kind for region in risk.regions]
+    values = risk_values(risk, "en")
+    assert values is not None and kinds.count("bleb_region") >= 1
+    assert "bleb" in values["plain"] and f"At {len(kinds)} places" not in values["plain"]
 
 
 def test_nothing_recommends_a_treatment_or_foretells(content: ReportContent) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from aneuflow.risk.clinical import Answer, Number
 from aneuflow.risk.scores import SCORES, all_scores, elapss, left_out_scores, phases, score, score_table, ucas, uiats
+from aneuflow.types import Span
 
 
 def exactly(value: float) -> Number:
@@ -202,6 +204,13 @@ def test_ucas_classes_and_limits() -> None:
         assert ucas({**JAPAN, **refusal}).refused is not None
 
 
+def test_ucas_is_open_above_while_a_daughter_sac_is_not_denied() -> None:
+    known, unknown = ucas({**JAPAN, "sex": "female"}), ucas({**JAPAN, "sex": "female", "daughter_sac": None})
+    assert (known.points[0].low, known.points[0].high) == (1, 1)
+    assert (unknown.points[0].low, unknown.points[0].value, unknown.points[0].high) == (1, None, None)
+    assert (unknown.outcomes[0].low, unknown.outcomes[0].high) == (0.2, None) and unknown.missing == ("daughter_sac",)
+
+
 NOTHING_IN_UIATS: dict[str, Answer] = {
     "age_years": exactly(85),
     "size_mm": exactly(3.0),
@@ -324,7 +333,12 @@ ANSWER = {
     "earlier_sah": st.sampled_from(["yes", "no", None]),
     "site": st.sampled_from(["ica", "mca", "acom", "pcom", None]),
     "irregular": st.sampled_from(["yes", "no", None]),
+    "daughter_sac": st.sampled_from(["no", None]),
 }
+
+
+def top(span: Span) -> float:
+    return math.inf if span.high is None else span.high
 
 
 @given(st.fixed_dictionaries(ANSWER), st.fixed_dictionaries(ANSWER))
@@ -334,8 +348,7 @@ def test_learning_an_answer_never_leaves_the_span(some: dict[str, Answer], more:
         wide, narrow = score(id, some), score(id, known)
         if wide.refused is None and narrow.refused is None:
             for before, after in zip(wide.points, narrow.points, strict=True):
-                assert after.high is not None and before.high is not None
-                assert before.low <= after.low <= after.high <= before.high
+                assert before.low <= after.low <= top(after) <= top(before)
 
 
 def test_what_could_not_be_confirmed_is_left_out_and_says_so() -> None:

@@ -131,14 +131,15 @@ def measured_numbers(measures: Sequence[Measure]) -> dict[str, Number | None]:
 def all_answers(clinical: Clinical, measured: Mapping[str, Number | None]) -> dict[str, Answer]:
     """The user's answers with what the measures say: size, slenderness, blebs; nothing is filled in where neither knows.
 
-    The size is the measured one: a person's reading is compared with it and never replaces it.
+    The size is the measured one: a person's reading is compared with it and never replaces it. A measured bleb is a daughter sac;
+    that none was counted denies none, for lobes that a reader sees at once can be too smooth to be counted.
     """
     answers = answers_from(clinical)
     answers["size_mm"] = measured.get("maximum_diameter")
     answers["slender"] = _slender(measured)
     blebs = measured.get("bleb_count")
-    if answers["daughter_sac"] is None and blebs is not None and (blebs.high < 1 or blebs.low >= 1):
-        answers["daughter_sac"] = "yes" if blebs.low >= 1 else "no"
+    if answers["daughter_sac"] is None and blebs is not None and blebs.low >= 1:
+        answers["daughter_sac"] = "yes"
     if answers["growth"] is None and clinical.growth_mm is not None:
         answers["growth"] = "yes" if clinical.growth_mm >= GROWTH_MM else "no"
     return answers

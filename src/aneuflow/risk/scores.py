@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -62,7 +63,10 @@ def all_scores(answers: Answers) -> tuple[ScoreResult, ...]:
 
 
 def score(id: str, answers: Answers) -> ScoreResult:
-    """A score by its table. What is unknown spans all that is possible; `value` is None unless every answer is known."""
+    """A score by its table. What is unknown spans all that is possible; `value` is None unless every answer is known.
+
+    While an answer is unknown whose points could not be confirmed (`open_above` in the table), the score is open above.
+    """
     table = score_table(id)
     answers = {**answers, "constant": "yes"}
     try:
@@ -75,8 +79,15 @@ def score(id: str, answers: Answers) -> ScoreResult:
         item["answer"] for item, found in items if answers.get(item["answer"]) is None and len(set(found)) > 1
     )
     unknown_requirements = [name for name in table.get("requires", {}) if answers.get(name) is None]
+    spans = tuple(totals.values())
     outcomes = tuple(_outcome(entry, totals[entry["of"]]) for entry in table.get("outcome", ()))
-    return ScoreResult(id, tuple(totals.values()), outcomes, tuple(dict.fromkeys([*missing, *unknown_requirements])))
+    if any(answers.get(name) is None for name in table.get("open_above", ())):
+        spans, outcomes = _open_above(spans), _open_above(outcomes)
+    return ScoreResult(id, spans, outcomes, tuple(dict.fromkeys([*missing, *unknown_requirements])))
+
+
+def _open_above(spans: tuple[Span, ...]) -> tuple[Span, ...]:
+    return tuple(replace(span, value=None, high=None) for span in spans)
 
 
 def possible_points(item: Mapping[str, Any], answer: Answer) -> Points:
