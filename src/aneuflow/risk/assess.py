@@ -131,8 +131,8 @@ def measured_numbers(measures: Sequence[Measure]) -> dict[str, Number | None]:
 def all_answers(clinical: Clinical, measured: Mapping[str, Number | None]) -> dict[str, Answer]:
     """The user's answers with what the measures say: size, slenderness, blebs; nothing is filled in where neither knows.
 
-    The size is the measured one: a person's reading is compared with it and never replaces it. A measured bleb is a daughter sac;
-    that none was counted denies none, for lobes that a reader sees at once can be too smooth to be counted.
+    The size is the measured one: a person's reading is compared with it and never replaces it. A measured bleb is a daughter
+    sac; that none was counted denies none, for lobes that a reader sees at once can be too smooth to be counted.
     """
     answers = answers_from(clinical)
     answers["size_mm"] = measured.get("maximum_diameter")
