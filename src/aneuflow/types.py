@@ -350,7 +350,7 @@ class Resemblance:
 class WallRegion:
     """A connected part of the sac's wall that meets a written definition (`kind`, a quantity id).
 
-    center_mm lies on the wall; place is where along the height over the neck, or "sac" where it covers most of it; values: area
+    center_mm lies on the wall; place is how far along the wall from the neck, or "sac" where it covers most of it; values: area
     and means by quantity id; stability: share of the samples of flow and surface that keep the region, in [0, 1].
     """
 

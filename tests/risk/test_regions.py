@@ -11,7 +11,7 @@ import trimesh
 from aneuflow.numerics.surface import vertex_areas
 from aneuflow.numerics.surface_fields import surface_divergence
 from aneuflow.risk.clinical import Number
-from aneuflow.risk.regions import DEFINITIONS, Wall, find_regions, region_totals
+from aneuflow.risk.regions import DEFINITIONS, Wall, find_regions, reach_of, region_totals
 from aneuflow.risk.settings import GradeSettings
 from aneuflow.types import Surface
 
@@ -42,7 +42,7 @@ def wall() -> Wall:
         divergence=np.zeros(len(points)),
         blebs=None,
         radius_mm=1.5,
-        height=(z + 1.0) / 4.0,
+        reach=reach_of(points, triangles, sac),
     )
 
 
@@ -64,6 +64,18 @@ def test_low_and_oscillating_shear_on_a_cap(wall: Wall) -> None:
     assert values["region_tawss"] == pytest.approx(0.2) and values["region_osi"] == pytest.approx(0.35)
     assert np.linalg.norm(np.asarray(region.center_mm) - [0, 0, RADIUS]) < 0.2
     assert {other.kind for other in found.regions} == {"low_oscillating_region", "low_shear_region"}
+
+
+def test_the_tip_of_a_sac_that_turns_back_is_its_farthest_point() -> None:
+    ring = trimesh.creation.torus(5.0, 1.0, major_sections=90, minor_sections=24)
+    turn = np.degrees(np.arctan2(ring.vertices[:, 1], ring.vertices[:, 0])) % 360.0
+    ring.update_faces(~np.any((turn[ring.faces] > 230.0) & (turn[ring.faces] < 330.0), axis=1))
+    ring.remove_unreferenced_vertices()
+    points, turn = np.asarray(ring.vertices), np.degrees(np.arctan2(ring.vertices[:, 1], ring.vertices[:, 0])) % 360.0
+    reach = reach_of(points, np.asarray(ring.faces), turn < 300.0)
+    assert turn[np.argmax(reach)] > 220.0 and turn[np.argmax(points[:, 1])] == pytest.approx(90.0, abs=5.0)
+    top = np.abs(turn - 90.0) < 3.0
+    assert reach[top].max() < 0.6 and reach[turn > 300.0].max() == 0.0
 
 
 def test_neither_low_nor_oscillating_shear_alone_makes_that_region(wall: Wall) -> None:

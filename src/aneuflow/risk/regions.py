@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from aneuflow.numerics.surface import vertex_areas
+from aneuflow.numerics.surface import geodesic_distance, vertex_areas
 from aneuflow.numerics.surface_fields import connected_parts, random_field, smoothed, surface_divergence
 from aneuflow.risk.clinical import Number
 from aneuflow.risk.settings import GradeSettings
@@ -45,7 +45,8 @@ SEED = 12
 class Wall:
     """The lumen's wall with what the definitions look at; fields (n,), shear in Pa, residence in 1/Pa, divergence in Pa/mm.
 
-    osi and rrt are None for a steady flow; blebs (n,) truths. near: the parent artery around the neck.
+    osi and rrt are None for a steady flow; blebs (n,) truths. near: the parent artery around the neck. reach (n,): how far
+    along the wall from the neck, 1 at the sac's farthest point.
     """
 
     surface: Surface
@@ -59,7 +60,7 @@ class Wall:
     divergence: FloatArray
     blebs: BoolArray | None
     radius_mm: float
-    height: FloatArray
+    reach: FloatArray
 
     def parent(self, values: FloatArray) -> tuple[float, float]:
         """Area mean and standard deviation over the parent artery."""
@@ -84,7 +85,6 @@ def wall_of(model: LumenModel, flow: FlowSolution, steady: bool, blebs: tuple[Fl
     near = (flow.region == REGION_PARENT) & (np.linalg.norm(points - ostium.center_mm, axis=1) <= 2 * radius * PARENT_REACH)
     if not sac.any() or not near.any():
         return None
-    height = (points - ostium.center_mm) @ ostium.normal
     divergence = smoothed(points, triangles, surface_divergence(points, triangles, fields["WSS_mean"]), DIVERGENCE_SMOOTHING_MM)
     return Wall(
         surface=flow.wall,
@@ -98,8 +98,18 @@ def wall_of(model: LumenModel, flow: FlowSolution, steady: bool, blebs: tuple[Fl
         divergence=divergence,
         blebs=None if blebs is None else _points_near(points, blebs) & sac,
         radius_mm=radius,
-        height=height / max(float(height[sac].max()), 1e-9),
+        reach=reach_of(points, triangles, sac),
     )
+
+
+def reach_of(points: FloatArray, triangles: npt.NDArray[np.integer], sac: BoolArray) -> FloatArray:
+    """(n,) distance along the wall from the vessel as a part of the sac's largest; 0 outside the sac.
+
+    Along the wall, for a sac can be bent: the tip of one that turns back lies low over the neck plane.
+    """
+    distance = np.where(sac, geodesic_distance(points, triangles, np.flatnonzero(~sac)), 0.0)
+    finite = np.isfinite(distance)
+    return np.where(finite, distance, 0.0) / max(float(distance[finite].max()), 1e-9)
 
 
 def _points_near(points: FloatArray, parts: tuple[FloatArray, ...]) -> BoolArray:
@@ -261,13 +271,13 @@ def _region(kind: str, wall: Wall, part: BoolArray, stability: float) -> WallReg
     middle = np.average(wall.surface.points[part], axis=0, weights=areas)
     inside = np.flatnonzero(part)
     center = wall.surface.points[inside[np.argmin(np.linalg.norm(wall.surface.points[inside] - middle, axis=1))]]
-    height = float(np.average(wall.height[part], weights=areas))
+    reach = float(np.average(wall.reach[part], weights=areas))
     fields = {"region_tawss": wall.tawss, "region_osi": wall.osi, "region_rrt": wall.rrt, "region_pressure": _over_mean(wall)}
     means = [Measure(id, float(np.average(values[part], weights=areas))) for id, values in fields.items() if values is not None]
     return WallRegion(
         kind=kind,
         center_mm=(float(center[0]), float(center[1]), float(center[2])),
-        place="sac" if share >= MOST_OF_SAC else "neck" if height < 1 / 3 else "body" if height < 2 / 3 else "dome",
+        place="sac" if share >= MOST_OF_SAC else "neck" if reach < 1 / 3 else "body" if reach < 2 / 3 else "dome",
         values=(
             Measure(kind, float(areas.sum())),
             Measure("region_share", 100.0 * share),
