@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[2]
 WEB = ROOT / "web"
 STATIC = ROOT / "src" / "aneuflow" / "service" / "static"
 EXAMPLE = ROOT / "examples" / "aneumo-case4" / "lumen.nii.gz"
+# One beat of flow through the inlet, in s and mL/s.
+FLOW_RECORD = ((0.0, 2.0), (0.1, 6.0), (0.2, 5.0), (0.3, 3.6), (0.5, 3.0), (0.7, 2.4), (0.9, 2.0))
 NO_SURFACE = b"solid nothing\nendsolid\n"
 
 
@@ -143,8 +145,10 @@ def test_a_whole_case_from_upload_to_report_in_the_browser(tmp_path: Path) -> No
         server.administrator()
         with browsing(server.address, 240) as page:
             _sign_in(page, "administrator", OWN_PASSWORD)
+            _let_readers_judge_first(page)
             _send(page, "Whole case", EXAMPLE)
             page.locator("dialog summary").first.click()
+            _type_a_flow_record(page)
             page.select_option("[name='input.kind']", "mask")
             page.fill("[name='simulate.resolution_mm']", "0.4")
             page.check("[name='simulate.steady']")
@@ -154,9 +158,63 @@ def test_a_whole_case_from_upload_to_report_in_the_browser(tmp_path: Path) -> No
             page.locator("#viewer.ready canvas").wait_for()
             _is_drawn(page)
             _measures_explain_themselves(page)
+            _judges_before_the_grade(page)
             _reports_open(page)
+            _the_record_is_what_flows(page)
             _an_answer_makes_the_grade_again(page)
         _the_client_fetches_it(server, tmp_path / "fetched")
+
+
+def _let_readers_judge_first(page: Any) -> None:
+    page.get_by_role("link", name="administrator").click()
+    with page.expect_response(lambda answer: answer.url.endswith("/judgement-first")):
+        page.get_by_label("Own judgement first: First project").check()
+    page.get_by_role("link", name="aneuflow").click()
+
+
+def _type_a_flow_record(page: Any) -> None:
+    page.locator("dialog .measured > summary").click()
+    page.click("[name=doppler_type]")
+    page.select_option("[name=record_what]", "flow")
+    page.fill("[name=record_rows]", "0 2\n0.1 x")
+    page.get_by_role("button", name="Add the record").click()
+    page.get_by_text("Each line needs a time and a value").wait_for()
+    page.fill("[name=record_rows]", "\n".join(f"{time} {flow}" for time, flow in FLOW_RECORD))
+    page.get_by_role("button", name="Add the record").click()
+    page.locator("dialog .record svg").wait_for()
+    page.locator("[name=record_rows]").wait_for(state="detached")
+
+
+def _judges_before_the_grade(page: Any) -> None:
+    """Nothing of the grade before, in the page or from the server; both beside each other after."""
+    grade = page.locator("section.grade")
+    grade.get_by_role("heading", name="Your own judgement first").wait_for()
+    assert page.get_by_role("link", name="Report (page)").count() == 0 and page.locator("[class*='grade-']").count() == 0
+    case = page.evaluate("location.hash.split('/')[2]")
+    status = f"fetch('/api/cases/{case}/files/report/report.html').then((answer) => answer.status)"
+    assert page.evaluate(status) == 403
+    before = page.locator("#viewer .controls select").first.locator("option").count()
+    grade.get_by_role("button", name="State this judgement").click()
+    assert grade.locator("[name=judged_risk]:invalid").count() > 0, "a risk must be chosen"
+    grade.get_by_label("moderate").check()
+    grade.get_by_label("4").check()
+    grade.locator("textarea").fill("A wide neck.")
+    grade.get_by_role("button", name="State this judgement").click()
+    grade.get_by_role("heading", name="The machine's grade").wait_for()
+    assert (
+        "A wide neck." in grade.locator(".beside").inner_text() and "before any grade" in grade.locator(".beside").inner_text()
+    )
+    page.get_by_role("link", name="Report (page)").wait_for()
+    shown = page.locator("#viewer .controls select").first.locator("option")
+    shown.nth(before).wait_for(state="attached")  # the regions of the wall
+
+
+def _the_record_is_what_flows(page: Any) -> None:
+    case = page.evaluate("location.hash.split('/')[2]")
+    boundary = page.evaluate(f"fetch('/api/cases/{case}/files/boundary/boundary.json').then((answer) => answer.json())")
+    times, flows = zip(*FLOW_RECORD, strict=True)
+    mean = np.trapezoid(flows, times) / times[-1]
+    assert sum(inlet["mean_flow_ml_s"] for inlet in boundary["inlets"]) == pytest.approx(mean, rel=0.03)
 
 
 def _is_drawn(page: Any) -> None:
@@ -188,7 +246,8 @@ def _reports_open(page: Any) -> None:
 def _an_answer_makes_the_grade_again(page: Any) -> None:
     """Only what follows from clinical answers runs again: grade and report, not the flow."""
     page.locator("#main .compute > details > summary").click()
-    page.locator(".compute .part summary").click()
+    page.locator(".compute .record svg").wait_for()
+    page.locator(".compute .part:not(.measured) > summary").click()
     page.fill("[name='clinical.age_years']", "56")
     page.select_option("[name='clinical.site']", "mca")
     page.get_by_role("button", name="Compute again").click()

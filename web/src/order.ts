@@ -1,5 +1,6 @@
 // The question asked between choosing files and sending them: what they are, whose project, how to compute.
-import { attempt, mayChange, type Project } from "./api";
+import { ask, attempt, get, mayChange, type Project } from "./api";
+import { archiveDialog, type Archived } from "./archive";
 import { button, choice, element, labeled, say } from "./dom";
 import { fromDrop, fromInput, type Choice } from "./files";
 import { settingsForm } from "./settings-form";
@@ -19,10 +20,12 @@ export function dropPlace(projects: Project[]): HTMLElement {
     await attempt(async () => order(await choice, open));
     files.value = folder.value = "";
   };
+  const archive = button(t("archive"), () => archiveDialog(open[0]!.id, (archived) => void attempt(() => ordered({ archived }, open))), { hidden: true, name: "archive" });
   const place = element("section", { className: "drop", "aria-label": t("upload") },
     element("p", {}, element("b", {}, t("drop_here")), " ", element("span", { className: "soft" }, t("drop_what"))),
     element("div", { className: "row" }, button(t("choose_files"), () => files.click(), { className: "main" }),
-      button(t("choose_folder"), () => folder.click()), files, folder));
+      button(t("choose_folder"), () => folder.click()), archive, files, folder));
+  void get<{ configured: boolean }>("/api/archive").then(({ configured }) => { archive.hidden = !configured; }).catch(() => undefined);
   const over = (is: boolean) => (event: DragEvent) => { event.preventDefault(); place.classList.toggle("over", is); };
   place.addEventListener("dragover", over(true));
   place.addEventListener("dragleave", over(false));
@@ -33,21 +36,42 @@ export function dropPlace(projects: Project[]): HTMLElement {
   return place;
 }
 
-async function order({ files, left }: Choice, projects: Project[]): Promise<void> {
-  if (!files.length) return say(t("nothing_to_send"), true);
+async function order(choice: Choice, projects: Project[]): Promise<void> {
+  if (!choice.files.length) return say(t("nothing_to_send"), true);
+  await ordered({ choice }, projects);
+}
+
+function described({ choice, archived }: Source): string {
+  if (!choice) return archived.images === null ? archived.said : `${archived.said}, ${t("archive_images", { count: archived.images })}`;
+  const size = choice.files.reduce((sum, { file }) => sum + file.size, 0);
+  return t("files_chosen", { count: choice.files.length, size: bytes(size) }) + (choice.left ? ` ${t("files_left", { count: choice.left })}` : "");
+}
+
+type Source = { choice: Choice; archived?: never } | { archived: Archived; choice?: never };
+
+/** Ask how to compute what was chosen, and send it or have it got. */
+async function ordered(source: Source, projects: Project[]): Promise<void> {
   const settings = await settingsForm({});
-  const size = files.reduce((sum, { file }) => sum + file.size, 0);
   const label = element("input", { name: "label", required: true, maxLength: 80, autocomplete: "off" });
   const project = choice(projects.map(({ id, name }) => [id, name]), projects[0]?.id ?? "", { name: "project" });
   const priority = choice(priorities(), "0", { name: "priority" });
   const onsubmit = (event: Event) => {
     event.preventDefault();
-    send({ project: project.value, label: label.value, priority: Number(priority.value), settings: settings.changes(), files });
-    box.close();
+    const given = { label: label.value, priority: Number(priority.value), settings: settings.changes() };
+    if (source.choice) {
+      send({ project: project.value, ...given, files: source.choice.files });
+      return box.close();
+    }
+    const { study_uid, series_uid } = source.archived;
+    void attempt(async () => {
+      await ask("POST", `/api/projects/${project.value}/archive/cases`, { ...given, study_uid, series_uid });
+      box.close();
+      say(t("archive_ordered"));
+      dispatchEvent(new Event("uploaded"));
+    });
   };
-  const what = t("files_chosen", { count: files.length, size: bytes(size) }) + (left ? ` ${t("files_left", { count: left })}` : "");
   const box: HTMLDialogElement = element("dialog", { className: "wide", "aria-labelledby": "order-title", onclose: () => box.remove() },
-    element("form", { onsubmit }, element("h2", { id: "order-title" }, t("new_case")), element("p", { className: "soft" }, what),
+    element("form", { onsubmit }, element("h2", { id: "order-title" }, t("new_case")), element("p", { className: "soft" }, described(source)),
       element("div", { className: "fields" }, labeled(t("label"), label), labeled(t("project"), project), labeled(t("priority"), priority)),
       element("p", { className: "soft" }, t("label_lead")),
       element("details", {}, element("summary", {}, t("settings")), ...settings.parts),

@@ -1,6 +1,7 @@
 // The settings a case is computed with, as a form; what is left as it was is not sent.
 import { get, type Tables } from "./api";
 import { choice, element, labeled } from "./dom";
+import { namesOf, Records, type Kept } from "./records";
 import { language, t, worded } from "./texts";
 
 interface Schema {
@@ -19,12 +20,15 @@ let offered: Promise<Offer> | null = null;
 export class SettingsForm {
   readonly parts: HTMLElement[] = [];
   private readonly fields: { table: string; name: string; before: unknown; read: () => unknown }[] = [];
+  private readonly records: { doppler: Records; pressure: Records };
 
-  constructor(private readonly offer: Offer, private readonly now: Tables, input: Input) {
+  constructor(private readonly offer: Offer, private readonly now: Tables, input: Input, kept?: Kept) {
     if (input === "new") this.part(t("set_input"), this.enumerated("input", "kind"), this.enumerated("input", "modality"));
     if (input !== "mask" && input !== "surface") this.part(t("stage.segment"), ...this.segmentation());
     this.part(t("stage.boundary"), this.number("boundary", "flow_ml_s", "mL/s"), this.waveform(), this.number("boundary", "period_s", "s"),
       this.viscosity(), this.picked("boundary", "outlets", ["murray", "zero-pressure", "windkessel"]));
+    this.records = { doppler: new Records("doppler", namesOf(now, "doppler"), kept), pressure: new Records("pressure", namesOf(now, "pressure"), kept) };
+    this.parts.push(this.measured());
     this.part(t("stage.simulate"), this.number("simulate", "resolution_mm", "mm"), this.flag("simulate", "steady"),
       this.number("simulate", "cycles"));
     const asked = Object.keys(this.schemas("clinical")).filter((name) => name !== "confirmed");
@@ -41,7 +45,21 @@ export class SettingsForm {
       const value = read();
       if (value !== before) (found[table] ??= {})[name] = value;
     }
+    for (const [kind, records] of Object.entries(this.records)) {
+      const given = records.changes();
+      if (given) (found.boundary ??= {})[kind] = given;
+    }
     return found;
+  }
+
+  /** What was measured of the flow, and how to take it. */
+  private measured(): HTMLElement {
+    const { doppler, pressure } = this.records;
+    const box = element("details", { className: "part measured" }, element("summary", {}, t("records")), element("p", { className: "soft" }, t("records_lead")),
+      doppler.part, element("div", { className: "fields" }, this.enumerated("boundary", "doppler_velocity"), this.number("boundary", "doppler_diameter_mm", "mm"),
+        this.number("boundary", "doppler_angle_deg", "°")), pressure.part);
+    box.open = namesOf(this.now, "doppler").length + namesOf(this.now, "pressure").length > 0;
+    return box;
   }
 
   private schemas(table: string): Record<string, Schema> {
@@ -133,7 +151,7 @@ export class SettingsForm {
 }
 
 /** The form over the settings a case has now. */
-export async function settingsForm(now: Tables, input: Input = "new"): Promise<SettingsForm> {
+export async function settingsForm(now: Tables, input: Input = "new", kept?: Kept): Promise<SettingsForm> {
   offered ??= get<Offer>("/api/settings").catch((error) => { offered = null; throw error; });
-  return new SettingsForm(await offered, now, input);
+  return new SettingsForm(await offered, now, input, kept);
 }

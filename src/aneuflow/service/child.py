@@ -20,7 +20,7 @@ from typing import Any, TextIO
 from aneuflow.errors import AneuflowError, UnforeseenError, unforeseen
 
 CASE, VIEWS, SOURCE, IDENTITY = "case", "views", "source", "identity.json"
-FAILURE_LOG = "failure.log"
+RECORDS, RECORD_FILE, FAILURE_LOG = "records", "record.json", "failure.log"
 _SECONDS_BETWEEN_NEWS = 0.3
 _COPY_BYTES = 2**20
 _LONGEST_FAILURE = 50_000
@@ -33,7 +33,8 @@ def main() -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     news = _News()
     reason = _attempt(ticket, news)
-    news.tell_current(Path(ticket["folder"]) / CASE)
+    if ticket["kind"] != "record":  # which has no case
+        news.tell_current(Path(ticket["folder"]) / CASE)
     news.tell({"end": "failed" if reason else "done", "reason": reason})
 
 
@@ -41,7 +42,7 @@ def _attempt(ticket: Mapping[str, Any], news: _News) -> str:
     """Why it failed, empty where it did not. Of what no code foresaw, the traceback is left in a failure log."""
     folder = Path(ticket["folder"])
     try:
-        (_intake if ticket["kind"] == "intake" else _assess)(ticket, news)
+        {"intake": _intake, "assess": _assess, "record": _read_record}[ticket["kind"]](ticket, news)
     except UnforeseenError as error:
         return _to_report(error, folder)
     except AneuflowError as error:
@@ -117,6 +118,7 @@ def _intake(ticket: Mapping[str, Any], news: _News) -> None:
     """Read an upload into a new case folder without anything that names the patient; the identity goes apart."""
     from aneuflow.pipeline.run import IMPORT, assess
     from aneuflow.service.identity import identity_of
+    from aneuflow.service.records import with_records
     from aneuflow.service.views import write_image_view
 
     folder = Path(ticket["folder"])
@@ -127,7 +129,7 @@ def _intake(ticket: Mapping[str, Any], news: _News) -> None:
     news.tell({"stage": IMPORT, "fraction": 0.05})
     path = _unpack(Path(ticket["source"]), ticket["files"], source)
     news.tell({"stage": IMPORT, "fraction": 0.3})
-    assess(path, folder / CASE, ticket["settings"], last=IMPORT)
+    assess(path, folder / CASE, with_records(ticket["settings"], folder / RECORDS), last=IMPORT)
     news.tell({"stage": IMPORT, "fraction": 0.8})
     (folder / IDENTITY).write_text(json.dumps(identity_of(path)), "utf-8")
     write_image_view(folder / CASE, folder / VIEWS)
@@ -135,7 +137,12 @@ def _intake(ticket: Mapping[str, Any], news: _News) -> None:
 
 
 def _unpack(stream: Path, files: list[list[Any]], target: Path) -> Path:
-    """Cut the stream into its files, named by number; gives the file, or the folder where there are several."""
+    """Cut the stream into its files, named by number; gives the file, or the folder where there are several.
+
+    A stream of no files is a folder of them already.
+    """
+    if not files:  # out of the archive, it came as files
+        return stream
     if len(files) == 1:
         path = target / f"input{files[0][1]}"
         os.link(stream, path)
@@ -153,11 +160,20 @@ def _unpack(stream: Path, files: list[list[Any]], target: Path) -> Path:
     return target
 
 
+def _read_record(ticket: Mapping[str, Any], news: _News) -> None:
+    """The curves of a Doppler or pressure record, without whatever else its file holds."""
+    from aneuflow.boundary import read_record, record_to_json
+
+    record = record_to_json(read_record(Path(ticket["source"])))
+    (Path(ticket["folder"]) / RECORD_FILE).write_text(json.dumps(record), "utf-8")
+
+
 def _assess(ticket: Mapping[str, Any], news: _News) -> None:
     from aneuflow.pipeline.run import run_stage
+    from aneuflow.service.records import with_records
 
     folder = Path(ticket["folder"])
-    settings = {name: dict(table) for name, table in ticket["settings"].items()}
+    settings = with_records(ticket["settings"], folder / RECORDS)
     settings.setdefault("simulate", {})["threads"] = ticket["threads"]
     for view in (folder / VIEWS).glob("*.json.gz"):  # of the numbers before; the image stays
         view.unlink()

@@ -8,6 +8,7 @@ if client.wait(case)["state"] == "done":
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import time
@@ -91,6 +92,12 @@ class Client:
     def compute(self, case: str, settings: Mapping[str, Any]) -> None:
         """Compute again with settings laid over the case's own."""
         self.ask("POST", f"/api/cases/{_id(case)}/jobs", {"settings": settings})
+
+    def record(self, file: Path, cap: int | None = None) -> dict[str, Any]:
+        """A Doppler or pressure record's curves, as `settings["boundary"]["doppler"]` or `["pressure"]` lists them."""
+        content = base64.b64encode(file.read_bytes()).decode()
+        read: dict[str, Any] = self.ask("POST", "/api/records", {"content": content})
+        return read if cap is None else {"cap": cap, **read}
 
     def cancel(self, case: str) -> bool:
         return bool(self.ask("DELETE", f"/api/cases/{_id(case)}/jobs")["canceled"])

@@ -26,11 +26,13 @@ from aneuflow.service.logs import place_of, start_logging
 from aneuflow.service.models import Case, Job, Upload, Worker
 from aneuflow.service.publish import Finding, publish, restore, seal_identity
 from aneuflow.service.retention import tidy
+from aneuflow.service.retrieval import Interrupted, retrieve
 from aneuflow.service.secrecy import hide_memory
 from aneuflow.service.settings import ServiceSettings, service_settings
 from aneuflow.service.system import System, open_system
 
 log = logging.getLogger("aneuflow.service.dispatch")
+ARCHIVED = "archived"
 _POLL_S = 0.25
 _TIDY_S = 60.0
 _GIB = 2**30
@@ -128,6 +130,8 @@ class Dispatcher:
         ticket = self._ticket(job, folder)
         if job.kind == jobs.ASSESS:
             restore(self.system, job.case_id, folder)
+        elif not ticket.files and not self._retrieve(job, Path(ticket.source), heartbeat):
+            return self._interruption(heartbeat), ""
         run = self.engine.start(ticket)
         try:
             state, reason = self._watch(job, run, heartbeat)
@@ -147,8 +151,24 @@ class Dispatcher:
             return Ticket(job.kind, place, job.settings, memory, job.last, threads=settings.threads_per_job)
         with self.system.database.reading() as session:
             upload = session.get_one(Upload, job.upload_id)
-        source = str((settings.incoming / upload.id).absolute())
+        # What is ordered from the archive comes as a folder of its own; in the place of its bytes lies the order.
+        source = str((settings.incoming / upload.id if upload.files else folder / ARCHIVED).absolute())
         return Ticket(job.kind, place, job.settings, int(settings.intake_memory_gib * _GIB), job.last, source, upload.files)
+
+    def _retrieve(self, job: Job, target: Path, heartbeat: Heartbeat) -> bool:
+        """Get what the upload orders from the archive; False where that was interrupted."""
+        settings, heartbeat.stage = self.system.settings, "import"
+        try:
+            retrieve(settings, settings.incoming / job.upload_id, target, lambda: bool(self._interruption(heartbeat)))
+        except Interrupted:
+            return False
+        return True
+
+    def _interruption(self, heartbeat: Heartbeat) -> str:
+        """Why a job is not to go on: dropped, canceled or stopped; empty where it is."""
+        if heartbeat.is_lost:
+            return "dropped"
+        return "canceled" if heartbeat.is_to_stop else "stopped" if self.ending.is_set() else ""
 
     def _watch(self, job: Job, run: Run, heartbeat: Heartbeat) -> tuple[str, str]:
         """Mind the run until it ends or is to end: done, failed, canceled, lost, stopped or dropped, and why."""
@@ -157,12 +177,9 @@ class Dispatcher:
         while not run.is_over():
             seen = run.seen()
             heartbeat.stage, heartbeat.fraction = seen.stage, seen.fraction
-            if heartbeat.is_lost:
-                return "dropped", ""
-            if heartbeat.is_to_stop:
-                return "canceled", ""
-            if self.ending.is_set():
-                return "stopped", ""
+            interruption = self._interruption(heartbeat)
+            if interruption:
+                return interruption, ""
             if job.kind == jobs.INTAKE and time.monotonic() - start > settings.intake_s:
                 return "failed", f"Reading the upload took over {settings.intake_s:.0f} s; give a smaller one."
             if job.kind == jobs.ASSESS and seen.current != current:

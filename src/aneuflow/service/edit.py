@@ -16,10 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from aneuflow.errors import ResourceError
 from aneuflow.report.text import Language
 from aneuflow.service.api import results, terminal
-from aneuflow.service.api.cases import Work, check_settings
+from aneuflow.service.api.cases import RecordFile, Work, checked_settings
 from aneuflow.service.local_case import CASE_ID, LocalCase
 from aneuflow.service.middleware import add_headers
 from aneuflow.service.problems import Problem, answer_problems
+from aneuflow.service.records import read_given
 
 HOST = "127.0.0.1"
 _READ_BYTES = 2**20
@@ -98,8 +99,11 @@ def _routes(local: LocalCase) -> APIRouter:
 
     @router.post(f"{at}/jobs", status_code=201)
     def start_job(given: Work) -> dict[str, Any]:
-        check_settings(given.settings)
-        return local.start(given.settings, given.last)
+        return local.start(checked_settings(given.settings), given.last)
+
+    @router.post("/records")
+    def read_record(given: RecordFile) -> dict[str, Any]:
+        return read_given(given.content, local.desk)
 
     @router.delete(f"{at}/jobs")
     def cancel_job() -> dict[str, bool]:

@@ -20,6 +20,7 @@ from aneuflow.service.child import CASE, VIEWS, failure_of
 from aneuflow.service.engine import Engine, LocalEngine, Run, Ticket
 from aneuflow.service.jobs import ASSESS, overall
 from aneuflow.service.problems import Problem
+from aneuflow.service.publish import given_folders
 from aneuflow.service.views import write_image_view, write_views
 
 CASE_ID = "local"
@@ -33,8 +34,8 @@ class LocalCase:
 
     def __init__(self, path: Path, engine: Engine) -> None:
         self.folder, self.jobs = CaseFolder(path), list[dict[str, Any]]()
-        self._engine, self._desk = engine, path / DESK
-        self._views, self._job = self._desk / "shown", self._desk / "job"
+        self._engine, self.desk = engine, path / DESK
+        self._views, self._job = self.desk / "shown", self.desk / "job"
         self._run: Run | None = None
         self._watcher: threading.Thread | None = None
         self._guard = threading.RLock()
@@ -52,7 +53,7 @@ class LocalCase:
             if "model" not in current:
                 raise InputError(f"Case {path} has no finished model to correct; run `aneuflow measure {path}` first.")
             local = cls(path, engine or LocalEngine())
-            shutil.rmtree(local._desk, ignore_errors=True)
+            shutil.rmtree(local.desk, ignore_errors=True)
             local._views.mkdir(parents=True)
             try:
                 write_image_view(path, local._views)
@@ -61,16 +62,17 @@ class LocalCase:
                 yield local
             finally:
                 local._end()
-                shutil.rmtree(local._desk, ignore_errors=True)
+                shutil.rmtree(local.desk, ignore_errors=True)
 
     def files(self) -> dict[str, Path]:
         """The files of the stages that are current, by their path in the case, and the views."""
         with self._guard:
-            stages = self.folder.manifest().stages
+            manifest = self.folder.manifest()
+            shown = {*self._current, *given_folders(manifest)}
             found = {
                 f"{record.folder}/{name}": self.folder.path / record.folder / name
-                for stage, record in stages.items()
-                if stage in self._current
+                for stage, record in manifest.stages.items()
+                if stage in shown
                 for name in record.outputs
             }
             return found | {f"{VIEWS}/{file.name}": file for file in self._views.iterdir() if not file.name.startswith(".")}

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from aneuflow.case.files import read_json, write_json
 from aneuflow.case.folder import MANIFEST, CaseFolder, Manifest, file_hash
+from aneuflow.pipeline.inputs import RECORDS, WAVEFORM_FOLDER
 from aneuflow.service import jobs
 from aneuflow.service.child import CASE, IDENTITY, VIEWS
 from aneuflow.service.models import Case, CaseFile, Job, UnusedObject
@@ -40,11 +41,12 @@ def publish(system: System, case_id: str, found: Finding, holder: Job | None = N
     case = CaseFolder(found.folder / CASE)
     if not case.exists():
         return
-    manifest = _current_manifest(case.manifest(), found.current)
+    manifest = case.manifest()
+    manifest = _current_manifest(manifest, {*found.current, *given_folders(manifest)})
     known = _files(case, manifest, found.folder / VIEWS)
     with system.database.reading() as session:
         kept = {row.path: row.sha256 for row in session.scalars(select(CaseFile).where(CaseFile.case_id == case_id))}
-    if not found.is_done and not kept.keys() <= known.keys():
+    if not found.is_done and not (kept.keys() <= known.keys() and _are_as_kept(known, kept)):
         return
     fresh = {path: (file, sha256) for path, (file, sha256) in known.items() if kept.get(path) != sha256}
     for file, sha256 in fresh.values():
@@ -64,6 +66,18 @@ def publish(system: System, case_id: str, found: Finding, holder: Job | None = N
         row.manifest, row.changed = asdict(manifest), time.time()
         row.settings = manifest.settings
         _summarize(row, case, manifest)
+
+
+def given_folders(manifest: Manifest) -> set[str]:
+    """What was given beside the input and is still named by the settings: a waveform, records."""
+    boundary = manifest.settings.get("boundary", {})
+    return {kind for kind in (WAVEFORM_FOLDER, *RECORDS) if kind in manifest.stages and boundary.get(kind)}
+
+
+def _are_as_kept(known: Mapping[str, tuple[Path, str]], kept: Mapping[str, str]) -> bool:
+    """Whether what was given is what the case is kept with, as far as it is kept."""
+    given = tuple(f"{kind}/" for kind in (WAVEFORM_FOLDER, *RECORDS))
+    return all(kept.get(path, sha256) == sha256 for path, (_, sha256) in known.items() if path.startswith(given))
 
 
 def _current_manifest(manifest: Manifest, current: Collection[str]) -> Manifest:

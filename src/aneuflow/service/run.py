@@ -72,6 +72,8 @@ def dispatching(settings: ServiceSettings) -> Iterator[None]:
     def keep_running() -> None:
         while not ending.is_set():
             started[:] = [subprocess.Popen([sys.executable, "-m", "aneuflow.service.dispatch"], env=environment)]
+            if ending.is_set():  # meanwhile: whoever ended this found none to terminate
+                started[0].terminate()
             code = started[0].wait()
             if not ending.wait(1.0):
                 log.error("dispatcher ended", extra={"facts": {"code": code}})

@@ -47,6 +47,17 @@ class ServiceSettings(BaseSettings):
     intake_memory_gib: float = Field(8.0, ge=1.0, le=1000.0, description="Memory of the process that reads an upload, in GiB.")
     intake_s: float = Field(900.0, ge=10.0, le=86400.0, description="Time of the process that reads an upload.")
 
+    pacs: str = Field(
+        "", description="Archive that examinations can be ordered from: TITLE@HOST:PORT (DIMSE) or http(s)://... (DICOMweb)."
+    )
+    pacs_title: str = Field("ANEUFLOW", description="DIMSE title of this program, as the archive knows it.")
+    pacs_receive_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port a DIMSE archive sends to (C-MOVE), on the machine that reads uploads; else C-GET.",
+    )
+
     session_idle_minutes: float = Field(30.0, gt=0.0, le=1440.0, description="A session without requests ends after this.")
     session_hours: float = Field(12.0, gt=0.0, le=168.0, description="A session ends after this in any case.")
     lockout_failures: int = Field(5, ge=2, le=100, description="Wrong passwords in a row that lock an account.")

@@ -1,5 +1,6 @@
 import { ACTIVE, ask, attempt, get, mayChange, type Case, type Tables } from "../api";
 import { button, element, say } from "../dom";
+import { keptIn } from "../records";
 import { settingsForm, type SettingsForm } from "../settings-form";
 import { language, t } from "../texts";
 import { remember } from "./before";
@@ -19,7 +20,7 @@ export const computeKey = (one: Case) => `${one.state}${JSON.stringify(one.setti
 /** Corrections, boundary conditions, resolution and clinical answers; with others, only what follows is computed again. */
 export async function computePanel(one: Case, place: HTMLElement): Promise<void> {
   if (!mayChange(one.role) || !one.kind) return place.replaceChildren();
-  const form = await settingsForm(one.settings, one.kind), isActive = ACTIVE.includes(one.state);
+  const form = await settingsForm(one.settings, one.kind, keptIn(`/api/cases/${one.id}/files`)), isActive = ACTIVE.includes(one.state);
   // Whoever called `aneuflow edit` came for this.
   const wasOpen = place.querySelector("details")?.open ?? one.project_id === "";
   const surface = element("div", {}), go = element("button", { type: "submit", className: "main", disabled: isActive }, t("compute_again"));

@@ -10,8 +10,8 @@ export async function gradePanel(one: Case, place: HTMLElement): Promise<void> {
   if (!grade) return place.replaceChildren();
   const { verdict, why, evidence, points, changes, regions, scores, resemblance, plain } = grade;
   const more = (title: string, ...content: (Node | string)[]) => element("details", {}, element("summary", {}, title), ...content);
-  const judged = await judgedBeside(one, element("p", { className: "headline" }, verdict), () => gradePanel(one, place));
-  place.replaceChildren(element("h2", {}, t("risk.grade")), ...judged,
+  const judged = await judgedBeside(one, element("p", { className: "headline" }, verdict));
+  place.replaceChildren(element("h2", {}, t("risk.grade")), judged,
     why.length ? element("ul", {}, ...why.map((line) => element("li", {}, line))) : "",
     element("div", { className: "plain-words" }, element("h3", {}, t("risk.plain")), element("p", {}, plain)),
     more(t("risk.evidence"), table([t("risk.evidence"), t("risk.found"), t("risk.points")], evidence), element("p", { className: "soft" }, points)),

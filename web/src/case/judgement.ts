@@ -42,17 +42,21 @@ function scale(name: string, title: string, values: [value: string, label: strin
     ...values.map(([value, label]) => element("label", {}, element("input", { type: "radio", name, value, required: true }), element("span", {}, label)))));
 }
 
-/** The verdict, with one's own judgements beside it where the project asks for them; `again` is done when another was stated. */
-export async function judgedBeside(one: Case, verdict: HTMLElement, again: () => unknown): Promise<HTMLElement[]> {
-  if (one.judgement !== "given") return [verdict];
-  const [first, ...later] = await get<Judgement[]>(path(one));
-  if (!first) return [verdict];
-  const more = element("details", {}, element("summary", {}, t("judge_again")), judgementForm(one, again));
-  return [
-    element("div", { className: "beside" },
-      element("div", {}, element("h3", {}, t("judged_own")), ...shown(first)),
-      element("div", {}, element("h3", {}, t("judged_machine")), verdict)),
-    ...later.map((one) => element("div", { className: "later" }, element("h3", {}, t("judged_later")), ...shown(one))), more];
+/** The verdict, with one's own judgements beside it where the project asks for them. */
+export async function judgedBeside(one: Case, verdict: HTMLElement): Promise<HTMLElement> {
+  if (one.judgement !== "given") return verdict;
+  const place = element("div", {});
+  const fill = async () => {
+    const [first, ...later] = await get<Judgement[]>(path(one));
+    place.replaceChildren(
+      element("div", { className: "beside" },
+        element("div", {}, element("h3", {}, t("judged_own")), ...(first ? shown(first) : [])),
+        element("div", {}, element("h3", {}, t("judged_machine")), verdict)),
+      ...later.map((judgement) => element("div", { className: "later" }, element("h3", {}, t("judged_later")), ...shown(judgement))),
+      element("details", {}, element("summary", {}, t("judge_again")), judgementForm(one, fill)));
+  };
+  await fill();
+  return place;
 }
 
 function shown({ risk, confidence, sentence, is_blind, created }: Judgement): HTMLElement[] {

@@ -24,6 +24,7 @@ from aneuflow.service.accounts import Caller
 from aneuflow.service.judgement import HIDING, Standing, is_shown_before, standings
 from aneuflow.service.models import AuditEntry, Case, CaseFile, Job, Upload
 from aneuflow.service.problems import Problem
+from aneuflow.service.records import plain_records, read_given, without_records
 from aneuflow.service.system import system_of
 
 router = APIRouter()
@@ -46,6 +47,12 @@ class NewUpload(BaseModel):
     priority: int = Field(0, ge=0, le=2)
 
 
+class RecordFile(BaseModel):
+    """`content`: CSV, JSON or a DICOM waveform object in base64."""
+
+    content: str = Field(min_length=1, max_length=2**20)
+
+
 class CaseChange(BaseModel):
     label: Label | None = None
     priority: int | None = Field(None, ge=0, le=2)
@@ -58,25 +65,35 @@ class Work(BaseModel):
     last: Literal["report", "measure"] = "report"
 
 
-def check_settings(tables: Tables) -> None:
-    """Raises InputError where the settings are wrong or one would name a file of the server."""
-    settings = settings_from(tables)
-    boundary = settings.boundary
-    if not is_bundled(boundary.waveform) or boundary.doppler or boundary.pressure:
-        raise InputError("Settings boundary.waveform, doppler and pressure cannot name files here; give flow_ml_s instead.")
+def checked_settings(tables: Tables) -> dict[str, dict[str, Any]]:
+    """The settings with nothing in their records but curves.
+
+    Raises InputError where they are wrong or one would name a file of the server.
+    """
+    plain = plain_records(tables)
+    settings = settings_from(without_records(plain)[0])
+    if not is_bundled(settings.boundary.waveform):
+        raise InputError("Setting boundary.waveform cannot name a file here; give one that is bundled, or a Doppler record.")
     if settings.segment.model is not None:
         raise InputError("Setting segment.model cannot name a file here; leave it out.")
     for name, table in tables.items():
         for key, value in table.items():
             if name != "report" and isinstance(value, str) and ("/" in value or "\\" in value):
                 raise InputError(f"Setting {name}.{key} is {value!r}, which names a file; here it cannot.")
+    return plain
+
+
+@router.post("/api/records", dependencies=[Depends(SignedIn())])
+def read_record(request: Request, given: RecordFile) -> dict[str, Any]:
+    """The curves of a Doppler or pressure record's file, as settings take them; nothing of the file is kept here."""
+    return read_given(given.content, system_of(request).settings.data)
 
 
 @router.post("/api/projects/{project_id}/uploads", status_code=201)
 def begin_upload(request: Request, given: NewUpload, passed: Annotated[Passed, Depends(OnProject("change"))]) -> dict[str, Any]:
     """The files' bytes follow one after the other, in this order, as one stream; their names stay with the sender."""
     system = system_of(request)
-    check_settings(given.settings)
+    settings = checked_settings(given.settings)
     size = sum(file.size for file in given.files)
     if size > system.settings.upload_gib * 2**30:
         raise Problem(413, "upload_too_large", size=f"{size / 2**30:.1f}", limit=f"{system.settings.upload_gib:g}")
@@ -86,7 +103,7 @@ def begin_upload(request: Request, given: NewUpload, passed: Annotated[Passed, D
         label=given.label,
         priority=given.priority,
         files=[[file.size, file.suffix] for file in given.files],
-        settings=given.settings,
+        settings=settings,
         size=size,
     )
     with system.database.writing() as session:
@@ -173,12 +190,18 @@ def finish_upload(request: Request, passed: Annotated[Passed, Depends(OnUpload("
         if size != upload.size:
             raise Problem(409, "upload_shorter", size=upload.size, come=size)
         jobs.check_quota(session, upload.project_id)
-        case = Case(project_id=upload.project_id, label=upload.label, priority=upload.priority, created_by=passed.caller.name)
-        session.add(case)
-        session.flush()
-        jobs.submit(session, case, jobs.INTAKE, passed.caller.user_id, upload.settings, upload_id=upload.id)
-        upload.case_id = request.state.case_id = case.id
-        return {"id": case.id}
+        request.state.case_id = make_case(session, upload, passed.caller)
+        return {"id": upload.case_id}
+
+
+def make_case(session: Session, upload: Upload, caller: Caller) -> str:
+    """The new case of an upload, whose reading is queued; its id."""
+    case = Case(project_id=upload.project_id, label=upload.label, priority=upload.priority, created_by=caller.name)
+    session.add(case)
+    session.flush()
+    jobs.submit(session, case, jobs.INTAKE, caller.user_id, upload.settings, upload_id=upload.id)
+    upload.case_id = case.id
+    return case.id
 
 
 SORTS = {
@@ -277,13 +300,13 @@ def delete_case(request: Request, passed: Annotated[Passed, Depends(OnCase("mana
 def start_job(request: Request, given: Work, passed: Annotated[Passed, Depends(OnCase("change"))]) -> dict[str, Any] | None:
     """Compute the case with settings laid over its own; only what follows from a change is computed again."""
     assert passed.case is not None
-    check_settings(given.settings)
+    settings = checked_settings(given.settings)
     with system_of(request).database.writing() as session:
         case = session.get_one(Case, passed.case.id)
         if case.manifest is None:
             raise Problem(409, "never_read", label=case.label)
         jobs.check_quota(session, case.project_id)
-        return _job(jobs.submit(session, case, jobs.ASSESS, passed.caller.user_id, given.settings, last=given.last))
+        return _job(jobs.submit(session, case, jobs.ASSESS, passed.caller.user_id, settings, last=given.last))
 
 
 @router.delete("/api/cases/{case_id}/jobs")
