@@ -178,6 +178,26 @@ def test_the_sites_that_the_tree_speaks_against_are_named_where_they_are_few(con
     assert many is not None and "possible: middle cerebral artery, anterior communicating artery." in many["sites"]
 
 
+def test_the_reasons_for_a_grade_stand_in_plain_words(content: ReportContent) -> None:
+    grown = {**ANSWERS, "growth": True, "site": "acom", "hypertension": True, "age_years": 71, "population": "japan"}
+    values = risk_values(assess(content, **grown), "en")
+    assert values is not None and "most of all for: growth between examinations, " in values["plain"]
+    calm = risk_values(assess(content, **ANSWERS), "en")
+    assert calm is not None and ("graded low." in calm["plain"] or "graded low, most of all for: " in calm["plain"])
+
+
+def test_a_score_that_is_not_given_is_not_called_unknown_evidence(content: ReportContent) -> None:
+    values = risk_values(assess(content, **{**ANSWERS, "population": "china"}), "en")
+    assert values is not None
+    found = {name: shown for name, shown, _ in values["evidence"]}
+    assert found["risk by PHASES"] == found["risk by UCAS Japan"] == "not given"
+
+
+def test_while_something_is_questioned_no_single_change_is_offered(content: ReportContent) -> None:
+    values = risk_values(assess(content, **{**ANSWERS, "age_years": 7}), "en")
+    assert values is not None and values["changes"] == [] and values["changes_none"].startswith("First what is questioned")
+
+
 def test_blebs_are_no_flow(content: ReportContent) -> None:
     blebs = [content.model.lumen.surface.points[content.model.lumen.region == 1][:400]]
     settings = GradeSettings(samples=8)

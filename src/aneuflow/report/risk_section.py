@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from aneuflow.types import Contribution, Evidence, Grade, Resemblance, Risk, Sco
 SHOWN_CHANGES = 12
 # Where so few sites are excluded, those are named; else those that are possible.
 FEW_SITES = 4
+PLAIN_REASONS = 3
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,27 @@ def risk_values(risk: Risk | None, language: Language) -> dict[str, Any] | None:
         "resemblance": None if alike is None else _resemblance(alike, language),
         "verdict": _verdict(grade, language),
         "why": [note_text(language, note) for note in grade.why],
-        "evidence": [_evidence_row(line, language) for line in grade.evidence],
+        "evidence": [_evidence_row(line, refused_outcomes(risk), language) for line in grade.evidence],
         "points": text(language, "risk.rules", name=grade.rules, points=_span(grade.points)),
-        "changes": _change_rows(grade, language),
+        "changes": [] if is_questioned(grade) else _change_rows(grade, language),
+        "changes_none": text(language, "risk.changes_first" if is_questioned(grade) else "risk.changes_none"),
         "plain": _plain_words(risk, grade, language),
     }
 
 
 def _word(language: Language, name: str) -> str:
     return catalogue(language).get(f"answer.{name}", name)
+
+
+def is_questioned(grade: Grade) -> bool:
+    """Whether more than the width of the span stands in the way of a grade: no single change would then make one."""
+    return any(note.code != "grade_too_wide" for note in grade.why)
+
+
+def refused_outcomes(risk: Risk) -> frozenset[str]:
+    """What the scores stand for that are not given for these answers, as quantity ids."""
+    refused = (result.id for result in risk.scores if result.refused is not None)
+    return frozenset(entry["quantity"] for id in refused for entry in score_table(id).get("outcome", ()))
 
 
 def _change_rows(grade: Grade, language: Language) -> list[tuple[str, str]]:
@@ -241,16 +254,21 @@ def _verdict(grade: Grade, language: Language) -> str:
     return text(language, "risk.grade_is" if grade.low == grade.high else "risk.grade_between", **words)
 
 
-def _evidence_row(line: Evidence, language: Language) -> tuple[str, str, str]:
+def _evidence_row(line: Evidence, refused: Collection[str], language: Language) -> tuple[str, str, str]:
     shown: Mapping[str, Any] = line.shown
     if shown.get("missing"):
-        found = text(language, "risk.unknown_optional" if shown.get("optional") else "risk.unknown")
+        why = "not_given" if shown["of"] in refused else "unknown_optional" if shown.get("optional") else "unknown"
+        found = text(language, f"risk.{why}")
     elif "answer" in shown:
         found = _word(language, shown["answer"])
     else:
         found = _with_unit(Span(shown["of"], shown["value"], shown["low"], shown["high"]))
     points = _span(Span("grade_points", line.points, line.low, line.high))
-    return catalogue(language).get(f"evidence.{line.id}", line.id), found, f"{points} / {format_number(line.maximum, 0)}"
+    return _evidence_name(line, language), found, f"{points} / {format_number(line.maximum, 0)}"
+
+
+def _evidence_name(line: Evidence, language: Language) -> str:
+    return catalogue(language).get(f"evidence.{line.id}", line.id)
 
 
 def _plain_words(risk: Risk, grade: Grade, language: Language) -> str:
@@ -314,4 +332,9 @@ def _plain_grade(risk: Risk, grade: Grade, language: Language) -> list[str]:
     sure = text(language, "risk.plain_sure", missing=missing)
     if grade.low != grade.high:
         sure = text(language, "risk.plain_unsure", span=_grades(grade.low, grade.high, language), missing=missing)
-    return [text(language, "risk.plain_grade", grade=_word(language, grade.grade)), sure]
+    reasons = [_evidence_name(line, language) for line in grade.evidence if line.points][:PLAIN_REASONS]
+    graded = text(language, "risk.plain_grade", grade=_word(language, grade.grade))
+    if reasons:
+        words = {"grade": _word(language, grade.grade), "reasons": _listed(reasons, language)}
+        graded = text(language, "risk.plain_grade_for", **words)
+    return [graded, sure]

@@ -62,7 +62,7 @@ def wall_field(content: ReportContent, name: str) -> Figure | None:
 
 
 def wall_regions(content: ReportContent) -> Figure | None:
-    """The regions of the wall that meet a definition, from two opposite sides; None where there are none."""
+    """The regions of the wall that meet a definition, from two opposite sides and from above; None where there are none."""
     risk = content.risk
     if risk is None or risk.wall is None or not risk.regions:
         return None
@@ -77,7 +77,7 @@ def wall_regions(content: ReportContent) -> Figure | None:
         plotter.add_mesh(mesh, scalars="color", rgb=True, smooth_shading=True, ambient=0.4, diffuse=0.65, specular=0.0)
         _draw_neck_line(plotter, content.model)
 
-    return _lay_out([(_picture(draw, view), view) for view in close_views(content.model)[:2]])
+    return _lay_out([(_picture(draw, view), view) for view in close_views(content.model)])
 
 
 def _byte_color(name: str) -> npt.NDArray[np.uint8]:

@@ -126,6 +126,8 @@ def _word(measure: Measure, language: Language) -> str:
         word = "word.neck_wide" if measure.value >= WIDE_NECK_MM else "word.neck_narrow"
         return _limit_inside(measure, (WIDE_NECK_MM,), language) or text(language, word)
     if measure.id == "tawss_ratio":
+        if measure.low is not None and measure.high is not None and measure.low < 1 < measure.high:
+            return ""
         return text(language, "word.lower_than_parent" if measure.value < 1 else "word.higher_than_parent")
     return ""
 
