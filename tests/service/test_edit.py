@@ -123,7 +123,7 @@ def test_the_page_gets_the_case_and_no_other_file(client: httpx.Client) -> None:
 
 def test_settings_cannot_name_files(client: httpx.Client) -> None:
     refused = client.post("/secret/api/cases/local/jobs", json={"settings": {"boundary": {"waveform": "/etc/passwd"}}})
-    assert refused.status_code == 422 and "cannot name files" in refused.json()["detail"]
+    assert refused.status_code == 422 and "cannot name a file" in refused.json()["detail"]
 
 
 @pytest.fixture
