@@ -19,6 +19,7 @@ from aneuflow.types import BoundaryConditions, FloatArray, LumenModel, Progress
 # where the last one changed less than the tolerance, what is left is far less. The first looks after it do not count, until the
 # sound it makes is gone.
 _LOOKS_PER_FLOW_THROUGH, _QUIET, _ROUND = 16, 2, 9
+_GAINS = 0.5  # of what the lead before changed: one that changes more leads nowhere, as where there is no steady flow
 _STAYS = 0.25  # of the tolerance: how near the flow must then be to where it was led
 _MOST_ROUNDS = 6
 CHECKS_PER_FLOW_THROUGH = 4
@@ -63,9 +64,10 @@ def _pairs(problem: Problem, run: Run, parts: int) -> int:
 def _led(problem: Problem, run: Run, state: SolverState | None, progress: Progress) -> Solved | None:
     """The flow led on, in rounds of looks, until that changes it little and it stays there; None where it does not."""
     pairs, tolerance = _pairs(problem, run, _LOOKS_PER_FLOW_THROUGH), 0.01 * problem.settings.convergence_percent
-    looks, moments, expected, to_come = 0, Moments(), None, 3.0
+    looks, last, moments, expected, to_come = 0, float("inf"), Moments(), None, 3.0
     if state is not None:
-        looks, moments, expected = int(state.numbers["looks"]), Moments.restored(state.arrays), state.arrays.get("expected")
+        looks, last = int(state.numbers["looks"]), float(state.numbers["last"])
+        moments, expected = Moments.restored(state.arrays), state.arrays.get("expected")
     while looks < _ROUND * _MOST_ROUNDS:
         run.advance(pairs)
         looks += 1
@@ -81,10 +83,12 @@ def _led(problem: Problem, run: Run, state: SolverState | None, progress: Progre
         if of_round == _ROUND:
             ahead = moments.lead(run)
             change = _change(moments.monitors[-1], ahead)
-            moments, expected = Moments(), ahead if change < tolerance else None
+            if change > max(_GAINS * last, tolerance):
+                return None
+            last, moments, expected = change, Moments(), ahead if change < tolerance else None
             to_come = _QUIET / _ROUND if expected is not None else float(np.clip(np.log10(change / tolerance), 1.0, 3.0))
         kept = moments.arrays() | ({} if expected is None else {"expected": expected})
-        problem.save(lambda n=looks, k=kept: run.state({"looks": n}, k))  # type: ignore[misc]
+        problem.save(lambda n=looks, c=last, k=kept: run.state({"looks": n, "last": c}, k))  # type: ignore[misc]
         left = _ROUND * to_come - of_round % _ROUND
         progress(looks / (looks + max(left, 1.0)), "flow, steady")
     return None
