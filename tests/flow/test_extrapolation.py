@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aneuflow.flow.extrapolation import heading
+from aneuflow.flow.extrapolation import Moment, apart, heading
 from aneuflow.flow.settings import FlowSettings
 from aneuflow.flow.solve import simulate
 from aneuflow.types import BoundaryConditions, InletCondition, OutletCondition
@@ -39,6 +39,16 @@ def test_with_too_few_moments_it_still_comes_nearer() -> None:
 
 def test_what_does_not_change_stays() -> None:
     assert heading(np.zeros((3, 5))) == pytest.approx(np.full(3, 1 / 3))
+
+
+def test_moments_of_like_means_are_apart_where_their_velocities_are() -> None:
+    fields = np.random.default_rng(5).normal(size=(4, 50)).astype(np.float32)
+    shuffled = np.concatenate([fields[:1], fields[1:, ::-1]])
+    monitors = np.array([3.0, 0.2, 1.5])
+    here, there = (Moment(each, np.empty(0), monitors) for each in (fields, shuffled))
+    assert apart(here, here) == 0.0
+    assert apart(there, here) == pytest.approx(np.linalg.norm(fields[1:, ::-1] - fields[1:]) / np.linalg.norm(fields[1:]))
+    assert apart(here._replace(monitors=monitors * [1.0, 1.1, 1.0]), here) == pytest.approx(0.1)
 
 
 def test_a_flow_led_is_the_flow_run_out(monkeypatch: pytest.MonkeyPatch) -> None:

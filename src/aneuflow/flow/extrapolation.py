@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,46 +28,50 @@ def heading(changes: FloatArray) -> FloatArray:
     return np.asarray(weights / weights.sum())
 
 
-@dataclass(eq=False)
-class Moments:
-    """Moments of a run at equal distances: fields (4, cells), density and momentum, what the openings hold, and monitors."""
+class Moment(NamedTuple):
+    """A run at one time: density and velocity (4, cells), what its openings hold, and its monitors."""
 
-    fields: list[Float32Array] = field(default_factory=list)
-    held: list[FloatArray] = field(default_factory=list)
-    monitors: list[FloatArray] = field(default_factory=list)
-
-    def add(self, run: Run, monitors: Sequence[float]) -> None:
-        self.fields.append(np.array(run.lattice.fields(run.threads)[:4]))
-        self.held.append(_held(run))
-        self.monitors.append(np.asarray(monitors))
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        every: dict[str, Sequence[npt.NDArray[Any]]] = {"moments": self.fields, "held": self.held, "monitors": self.monitors}
-        return {name: np.stack(each) for name, each in every.items()} if self.fields else {}
+    fields: Float32Array
+    held: FloatArray
+    monitors: FloatArray
 
     @classmethod
-    def restored(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Moments:
-        return cls(*(list(arrays.get(name, ())) for name in ("moments", "held", "monitors")))
-
-    def lead(self, run: Run) -> FloatArray:
-        """Sets the run to where its moments are heading, and gives the monitors there.
-
-        How far its populations are from equilibrium stays as it is.
-        """
-        velocities = np.stack([moment[1:] for moment in self.fields])
-        speed = np.linalg.norm(velocities.mean(axis=0), axis=0)
-        scale = 1.0 / (speed + _SLOW * speed.max() + 1e-30)
-        weights = heading((np.diff(velocities, axis=0) * scale).reshape(len(velocities) - 1, -1).astype(np.float64))
-        ahead = np.tensordot(weights, np.stack(self.fields[1:]), axes=1)
-        now = self.fields[-1].astype(np.float64)
-        run.lattice.populations = run.lattice.populations + equilibrium(ahead[0], ahead[1:].T) - equilibrium(now[0], now[1:].T)
-        held = weights @ np.stack(self.held[1:])
-        count = len(run.lattice.controls)
-        run.lattice.controls = held[:count].tolist()
-        if run.absolute:
-            run.lattice.stored = held[count:].tolist()
-        return np.asarray(weights @ np.stack(self.monitors[1:]))
+    def of(cls, run: Run, monitors: Sequence[float]) -> Moment:
+        held = [*run.lattice.controls, *(run.lattice.stored if run.absolute else ())]
+        return cls(np.array(run.lattice.fields(run.threads)[:4]), np.asarray(held), np.asarray(monitors))
 
 
-def _held(run: Run) -> FloatArray:
-    return np.asarray([*run.lattice.controls, *(run.lattice.stored if run.absolute else ())])
+def apart(moment: Moment, other: Moment) -> float:
+    """How far two moments are apart, relative to the other: the most of any monitor and of the velocities' norm."""
+    monitors = np.abs(moment.monitors - other.monitors) / np.maximum(np.abs(other.monitors), 1e-300)
+    velocity = other.fields[1:].astype(np.float64)
+    return max(float(monitors.max()), float(np.linalg.norm(moment.fields[1:] - velocity) / (np.linalg.norm(velocity) + 1e-300)))
+
+
+def lead(run: Run, moments: Sequence[Moment]) -> Moment:
+    """Sets the run, now at the last of these moments of equal distances, to where they are heading; the moment there.
+
+    How far its populations are from equilibrium stays as it is.
+    """
+    fields = np.stack([moment.fields for moment in moments])
+    speed = np.linalg.norm(fields[:, 1:].mean(axis=0), axis=0)
+    scale = 1.0 / (speed + _SLOW * speed.max() + 1e-30)
+    weights = heading((np.diff(fields[:, 1:], axis=0) * scale).reshape(len(fields) - 1, -1).astype(np.float64))
+    ahead = np.tensordot(weights, fields[1:], axes=1)
+    now = fields[-1].astype(np.float64)
+    run.lattice.populations = run.lattice.populations + equilibrium(ahead[0], ahead[1:].T) - equilibrium(now[0], now[1:].T)
+    held = weights @ np.stack([moment.held for moment in moments[1:]])
+    count = len(run.lattice.controls)
+    run.lattice.controls = held[:count].tolist()
+    if run.absolute:
+        run.lattice.stored = held[count:].tolist()
+    return Moment(ahead.astype(np.float32), held, weights @ np.stack([moment.monitors for moment in moments[1:]]))
+
+
+def as_arrays(moments: Sequence[Moment]) -> dict[str, npt.NDArray[Any]]:
+    """Moments for a checkpoint."""
+    return {name: np.stack([getattr(moment, name) for moment in moments]) for name in Moment._fields} if moments else {}
+
+
+def restored(arrays: Mapping[str, npt.NDArray[Any]]) -> list[Moment]:
+    return [Moment(*each) for each in zip(*(arrays.get(name, ()) for name in Moment._fields), strict=True)]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from aneuflow.flow.checkpoint import SolverState
 from aneuflow.flow.convergence import checks_left, settled, wavers_about_a_mean
-from aneuflow.flow.extrapolation import Moments
+from aneuflow.flow.extrapolation import Moment, apart, as_arrays, lead, restored
 from aneuflow.flow.problem import ATTEMPTS, Problem, Solved, raised
 from aneuflow.flow.result import Averages
 from aneuflow.flow.run import Run, Start, TooFast
-from aneuflow.types import BoundaryConditions, FloatArray, LumenModel, Progress
+from aneuflow.types import BoundaryConditions, LumenModel, Progress
 
 # A round of looks at the flow ends by leading it on. Sacs swing for some flow-throughs; a lead leaves an eighth of it or less:
 # where the last one changed less than the tolerance, what is left is far less. The first looks after it do not count, until the
@@ -64,39 +63,37 @@ def _pairs(problem: Problem, run: Run, parts: int) -> int:
 def _led(problem: Problem, run: Run, state: SolverState | None, progress: Progress) -> Solved | None:
     """The flow led on, in rounds of looks, until that changes it little and it stays there; None where it does not."""
     pairs, tolerance = _pairs(problem, run, _LOOKS_PER_FLOW_THROUGH), 0.01 * problem.settings.convergence_percent
-    looks, last, moments, expected, to_come = 0, float("inf"), Moments(), None, 3.0
+    looks, last, moments, to_come = 0, float("inf"), list[Moment](), 3.0
+    ahead: Moment | None = None  # where the last lead led, if it led no further than the tolerance
     if state is not None:
-        looks, last = int(state.numbers["looks"]), float(state.numbers["last"])
-        moments, expected = Moments.restored(state.arrays), state.arrays.get("expected")
+        looks, last, moments = int(state.numbers["looks"]), float(state.numbers["last"]), restored(state.arrays)
+        if state.numbers["led"]:
+            ahead = moments.pop(0)
     while looks < _ROUND * _MOST_ROUNDS:
         run.advance(pairs)
         looks += 1
         of_round = (looks - 1) % _ROUND + 1
-        if of_round == _QUIET and expected is not None:
-            change = _change(_monitors(problem, run), expected)
-            if change < _STAYS * tolerance:
+        if of_round > _QUIET or (of_round == _QUIET and ahead is not None):
+            now = Moment.of(run, _monitors(problem, run))
+            if of_round > _QUIET:
+                moments.append(now)
+            elif ahead is not None and (change := apart(now, ahead)) < _STAYS * tolerance:
                 averages = Averages.empty()
                 averages.add(problem.sampler.sample(run), peak=True)
                 return Solved(run, averages, _reached(run, change, converged=True, wavers=False))
-        if of_round > _QUIET:
-            moments.add(run, _monitors(problem, run))
         if of_round == _ROUND:
-            ahead = moments.lead(run)
-            change = _change(moments.monitors[-1], ahead)
+            there = lead(run, moments)
+            change = apart(moments[-1], there)
             if change > max(_GAINS * last, tolerance):
                 return None
-            last, moments, expected = change, Moments(), ahead if change < tolerance else None
-            to_come = _QUIET / _ROUND if expected is not None else float(np.clip(np.log10(change / tolerance), 1.0, 3.0))
-        kept = moments.arrays() | ({} if expected is None else {"expected": expected})
-        problem.save(lambda n=looks, c=last, k=kept: run.state({"looks": n, "last": c}, k))  # type: ignore[misc]
+            last, moments, ahead = change, [], there if change < tolerance else None
+            to_come = _QUIET / _ROUND if ahead is not None else float(np.clip(np.log10(change / tolerance), 1.0, 3.0))
+        kept = as_arrays([*([] if ahead is None else [ahead]), *moments])
+        numbers = {"looks": looks, "last": last, "led": ahead is not None}
+        problem.save(lambda n=numbers, k=kept: run.state(n, k))  # type: ignore[misc]
         left = _ROUND * to_come - of_round % _ROUND
         progress(looks / (looks + max(left, 1.0)), "flow, steady")
     return None
-
-
-def _change(monitors: Sequence[float] | FloatArray, ahead: FloatArray) -> float:
-    """How far monitors are from others, the largest of them, relative."""
-    return float((np.abs(np.subtract(monitors, ahead)) / np.maximum(np.abs(ahead), 1e-300)).max())
 
 
 def _reached(run: Run, change: float, converged: bool, wavers: bool) -> dict[str, Any]:
