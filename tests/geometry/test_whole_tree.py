@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from aneuflow.errors import InputError
-from aneuflow.geometry.candidates import TreeSac, tree_candidates
+from aneuflow.geometry.candidates import TreeSac, artery_tree, find_candidates
 from aneuflow.geometry.caps import is_tree
-from aneuflow.geometry.model import build_model
+from aneuflow.geometry.model import artery_trees, build_model, cut_wall
 from aneuflow.geometry.settings import ModelSettings, NeckPlane
 from aneuflow.geometry.whole_tree import focus_on, likely
 from aneuflow.types import FloatArray, LabelMap, LumenModel, PatchedSurface, Surface
@@ -63,7 +63,8 @@ def _labels(*sacs: Sac) -> LabelMap:
 
 
 def _shown(lumen: sac_shapes.Lumen) -> list[TreeSac]:
-    return list(likely(tree_candidates(*lumen)))
+    tree = artery_tree(*lumen)
+    return [sac for _, sac in likely([(tree, sac) for sac in find_candidates(tree)])]
 
 
 @functools.cache
@@ -125,21 +126,38 @@ def test_the_region_reaches_five_diameters_upstream_and_blood_enters_there() -> 
 
 def test_the_region_is_measured_in_diameters_of_the_artery_and_not_of_its_branches() -> None:
     """A sac over the fork: its branches are of 1.3 mm, the artery before it of 1.6 mm."""
-    focus = focus_on(*_lumen(((0.0, 0.0, 2.5), 2.6)), ModelSettings(), None)
+    focus = focus_on([artery_tree(*_lumen(((0.0, 0.0, 2.5), 2.6)))], ModelSettings())
     assert focus is not None
     assert focus.region.reach_mm == pytest.approx(6 * 2 * 1.6, rel=0.12)
 
 
 def test_a_candidate_that_is_not_there_is_refused() -> None:
-    lumen, caps = _lumen(ON_ARM, ON_TRUNK)
     with pytest.raises(InputError, match="Candidate 7 was asked for, but only 2 "):
-        focus_on(lumen, caps, ModelSettings(candidate=7), None)
+        focus_on([artery_tree(*_lumen(ON_ARM, ON_TRUNK))], ModelSettings(candidate=7))
+
+
+@pytest.mark.slow
+def test_a_sac_on_the_smaller_of_two_trees_is_found() -> None:
+    """As of both carotids and the vertebral arteries, where no communicating artery joins them."""
+    away = np.array([0.0, 18.0, 0.0])
+
+    def both(places: FloatArray) -> FloatArray:
+        return np.minimum(1.2 * _field(places / 1.2, ()), _field(places - away, (ON_ARM,)))
+
+    labels = shapes.label_map(both, (-26.0, -7.0, -31.0), (26.0, 24.0, 24.0), np.diag([0.5, 0.5, 0.5, 1.0]))
+    trees = artery_trees(cut_wall(labels, ModelSettings()), ModelSettings())
+    assert len(trees) == 2
+    focus = focus_on(trees, ModelSettings())
+    assert focus is not None
+    assert len(focus.candidates) == 1
+    assert np.linalg.norm(focus.candidates[0].center_mm - away - ON_ARM[0]) < 0.5 * ON_ARM[1]
+    assert focus.region.lumen.data[:, 1].min() > 9
 
 
 def test_a_label_says_where_the_region_lies() -> None:
     lumen, caps = _lumen(ON_ARM, ON_TRUNK)
     labeled = (np.linalg.norm(lumen.surface.points - ON_TRUNK[0], axis=1) < ON_TRUNK[1] + 0.1).astype(np.uint8)
-    focus = focus_on(lumen, caps, ModelSettings(), labeled)
+    focus = focus_on([artery_tree(lumen, caps, labeled)], ModelSettings())
     assert focus is not None
     assert focus.candidates == ()
     assert focus.region.along_mm[focus.region.lumen.query(ON_TRUNK[0])[1]] < 2

@@ -31,7 +31,7 @@ from aneuflow.geometry.parent_vessel import (
 )
 from aneuflow.geometry.sac import CANDIDATE, near_part, outside_parts
 from aneuflow.numerics import surface as sf
-from aneuflow.types import WALL_PATCH, Cap, FloatArray, PatchedSurface, Surface
+from aneuflow.types import WALL_PATCH, ByteArray, Cap, FloatArray, PatchedSurface, Surface
 
 # Dips of the depth along a path shorter than the first are noise, rises shorter than the second may be sacs.
 _DIP_MM, _RISE_MM, _TAPER_MM = 3.0, 12.0, 2.0
@@ -59,6 +59,21 @@ class TreeSac:
     confidence: float
     score: float
     features: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class ArteryTree:
+    """One connected tree: its wall, which of its points (n,) are labeled as aneurysm if any is, its voxels and tubes."""
+
+    lumen: PatchedSurface
+    labeled: ByteArray | None
+    grid: LumenGrid
+    tubes: tuple[Tube, ...]
+
+
+def artery_tree(lumen: PatchedSurface, caps: tuple[Cap, ...], labeled: ByteArray | None = None) -> ArteryTree:
+    grid = lumen_grid(lumen, caps)
+    return ArteryTree(lumen, labeled, grid, tree_tubes(grid, caps))
 
 
 def tree_tubes(grid: LumenGrid, caps: tuple[Cap, ...]) -> tuple[Tube, ...]:
@@ -105,14 +120,9 @@ def _caliber(grid: LumenGrid, path: Any) -> FloatArray:
     return np.asarray(np.maximum(ndimage.gaussian_filter1d(level, _TAPER_MM / step, mode="nearest"), 0.5 * grid.spacing_mm))
 
 
-def tree_candidates(lumen: PatchedSurface, caps: tuple[Cap, ...]) -> tuple[TreeSac, ...]:
+def find_candidates(tree: ArteryTree) -> tuple[TreeSac, ...]:
     """The candidate aneurysms of a tree, the likeliest first."""
-    grid = lumen_grid(lumen, caps)
-    return find_candidates(lumen, grid, tree_tubes(grid, caps))
-
-
-def find_candidates(lumen: PatchedSurface, grid: LumenGrid, tubes: tuple[Tube, ...]) -> tuple[TreeSac, ...]:
-    """As `tree_candidates`, from the tree's voxels and the tubes of `tree_tubes`."""
+    lumen, grid, tubes = tree.lumen, tree.grid, tree.tubes
     if not tubes:
         return ()
     inside = excess(grid.points_mm, tubes)

@@ -17,7 +17,7 @@ from aneuflow.numerics.centerline import arc_length
 from aneuflow.types import WALL_PATCH, Cap, FloatArray, IntArray, PatchedSurface, Surface
 
 # The largest annotated segments measure 33 mm, regions of a circle of Willis 36 mm and more.
-_TREE_BOX_MM = 35.0
+TREE_BOX_MM = 35.0
 # Of a tube's end: what is cut away at least, in radii; how round its section is (1 for a circle), asked for and in need; its
 # area over the tube's.
 _ROUNDED_RADII, _ROUND, _FULL, _WIDEST_SECTION, _SWELLING = 0.35, (0.7, 0.45), 0.85, 2.0, 1.2
@@ -323,7 +323,7 @@ def _is_one_ring(surface: Surface, beyond: np.ndarray, radius: float) -> bool:
 
 def is_tree(surface: Surface, ends: int) -> bool:
     """Whether a vessel is a whole tree and not a segment of one: over 35 mm long in x, y or z, with four ends or more."""
-    return bool(np.ptp(surface.points, axis=0).max() >= _TREE_BOX_MM and ends >= 4)
+    return bool(np.ptp(surface.points, axis=0).max() >= TREE_BOX_MM and ends >= 4)
 
 
 def close_ends(surface: Surface, inlet_caps: tuple[int, ...] = ()) -> tuple[PatchedSurface, tuple[Cap, ...]]:

@@ -20,6 +20,7 @@ from aneuflow.types import LABEL_ANEURYSM, LABEL_BACKGROUND, FloatArray, LabelMa
 
 _FEWEST_VOXELS = 50
 _MOST_SAMPLES = 40e6
+_MARGIN = 4  # voxels kept around a vessel
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +102,26 @@ def voxelized(surface: Surface) -> LabelMap:
     return LabelMap(inside.astype(np.uint8), affine, "inside of a surface", notes=(note,))
 
 
+def parts(labels: LabelMap, least_mm: float) -> list[LabelMap]:
+    """Label maps of the connected vessels that are so long in x, y or z, the largest first, each cut to its box."""
+    connected, _ = ndimage.label(labels.labels != LABEL_BACKGROUND, structure=np.ones((3, 3, 3)))
+    sizes = np.bincount(connected.ravel())
+    spacing = np.linalg.norm(labels.affine[:3, :3], axis=0)
+    found = []
+    boxes: Any = ndimage.find_objects(connected)
+    for number, sides in enumerate(boxes, start=1):
+        if (spacing * [side.stop - side.start for side in sides]).max() < least_mm:
+            continue
+        box = tuple(slice(max(side.start - _MARGIN, 0), side.stop + _MARGIN) for side in sides)
+        kept, others = connected[box] == number, (connected[box] != number) & (connected[box] > 0)
+        affine = labels.affine.copy()
+        affine[:3, 3] += affine[:3, :3] @ [float(side.start) for side in box]
+        soft = None if labels.soft is None else np.where(others, 0, labels.soft[box])
+        cut = LabelMap(np.where(kept, labels.labels[box], LABEL_BACKGROUND), affine, labels.method, soft, labels.notes)
+        found.append((int(sizes[number]), cut))
+    return [cut for _, cut in sorted(found, key=lambda each: -each[0])]
+
+
 def _largest_part(mask: BoolArray) -> tuple[BoolArray, tuple[Note, ...]]:
     parts, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
     if count < 2:
@@ -111,7 +132,7 @@ def _largest_part(mask: BoolArray) -> tuple[BoolArray, tuple[Note, ...]]:
     return np.asarray(parts == kept), (Note("label_parts_dropped", {"count": count - 1, "volume_percent": float(dropped)}),)
 
 
-def _box(mask: BoolArray, margin: int = 4) -> tuple[slice, ...]:
+def _box(mask: BoolArray, margin: int = _MARGIN) -> tuple[slice, ...]:
     occupied = np.argwhere(mask)
     low = np.maximum(occupied.min(axis=0) - margin, 0)
     high = np.minimum(occupied.max(axis=0) + margin + 1, mask.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,10 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from aneuflow.errors import InputError, MethodError
-from aneuflow.geometry.caps import close_ends, cut_ends, cut_tips, is_tree, open_ends, without_flat_ends
+from aneuflow.geometry.candidates import ArteryTree, artery_tree
+from aneuflow.geometry.caps import TREE_BOX_MM, close_ends, cut_ends, cut_tips, is_tree, open_ends, without_flat_ends
 from aneuflow.geometry.extensions import extend
-from aneuflow.geometry.from_labels import LabeledSurface, lumen_surface, voxelized
+from aneuflow.geometry.from_labels import LabeledSurface, lumen_surface, parts, voxelized
 from aneuflow.geometry.region import Region
 from aneuflow.geometry.repair import STRAY_HOLE_MM, refine, repair, without_degenerates
 from aneuflow.geometry.sac import SacResult, find_aneurysm
@@ -58,8 +60,7 @@ def build_model(source: LabelMap | Surface, settings: ModelSettings, progress: P
     focus = None
     if whole:
         progress(0.2, "whole tree")
-        lumen, caps = close_ends(wall.surface)
-        focus = focus_on(lumen, caps, settings, _carried(wall.labeled, lumen))
+        focus = focus_on(artery_trees(wall, settings), settings)
         if focus is not None:
             wall = cut_wall(wall.labels or _filled(source), settings, focus.region)
     lumen, caps = close_ends(wall.surface, settings.inlet_caps)
@@ -105,6 +106,20 @@ def _aneurysm(
 
 def _is_tree(surface: Surface) -> bool:
     return is_tree(surface, len(sf.boundary_loops(surface.triangles)))
+
+
+def artery_trees(wall: CutWall, settings: ModelSettings) -> list[ArteryTree]:
+    """The trees of a head, that of this wall first: the carotid and the vertebral arteries are often not joined."""
+    walls = [wall]
+    for part in parts(wall.labels, TREE_BOX_MM)[1:] if wall.labels is not None else ():
+        with contextlib.suppress(InputError):
+            walls.append(cut_wall(part, settings))
+    trees = []
+    for each in walls:
+        if _is_tree(each.surface):
+            lumen, caps = close_ends(each.surface)
+            trees.append(artery_tree(lumen, caps, _carried(each.labeled, lumen)))
+    return trees
 
 
 def _filled(source: LabelMap | Surface) -> LabelMap:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from aneuflow.errors import InputError
-from aneuflow.geometry.candidates import TreeSac, find_candidates, tree_tubes
+from aneuflow.geometry.candidates import ArteryTree, TreeSac, find_candidates
 from aneuflow.geometry.caps import with_inlets
-from aneuflow.geometry.parent_vessel import LumenGrid, Tube, lumen_grid
+from aneuflow.geometry.parent_vessel import Tube
 from aneuflow.geometry.region import Region, inlets_by_flow, region_around
 from aneuflow.geometry.settings import ModelSettings
 from aneuflow.types import ByteArray, Candidate, Cap, FloatArray, Note, PatchedSurface
@@ -33,59 +34,62 @@ class Focus:
     notes: tuple[Note, ...] = ()
 
 
-def focus_on(lumen: PatchedSurface, caps: tuple[Cap, ...], settings: ModelSettings, labeled: ByteArray | None) -> Focus | None:
-    """The region of interest of a whole tree; None where nothing in it has the shape of an aneurysm.
+def focus_on(trees: Sequence[ArteryTree], settings: ModelSettings) -> Focus | None:
+    """The region of interest in the artery trees of a head; None where nothing in them has the shape of an aneurysm.
 
-    It lies around the neck plane of the settings, else around the points labeled as aneurysm (n,), else around the candidate
-    chosen. Raises InputError where fewer candidates were found than the number of that.
+    It lies around the neck plane of the settings, else around the points labeled as aneurysm, else around the candidate
+    chosen among those of all trees. Raises InputError where fewer candidates were found than the number of that.
     """
-    grid = lumen_grid(lumen, caps)
-    tubes = tree_tubes(grid, caps)
-    if not tubes:
+    trees = [tree for tree in trees if tree.tubes]
+    if not trees:
         return None
     if settings.neck_plane is not None:
-        return _around(grid, tubes, np.array([settings.neck_plane.point_mm]), settings)
-    if labeled is not None:
-        return _around(grid, tubes, lumen.surface.points[labeled.astype(bool)], settings)
-    sacs = likely(find_candidates(lumen, grid, tubes))
-    if not sacs:
+        place = np.array([settings.neck_plane.point_mm])
+        tree = min(trees, key=lambda each: float(cKDTree(each.grid.points_mm).query(place)[0][0]))
+        return _around(tree, place, settings)
+    for tree in trees:
+        if tree.labeled is not None:
+            return _around(tree, tree.lumen.surface.points[tree.labeled.astype(bool)], settings)
+    ranked = likely([(tree, sac) for tree in trees for sac in find_candidates(tree)])
+    if not ranked:
         return None
-    if settings.candidate > len(sacs):
+    if settings.candidate > len(ranked):
         raise InputError(
-            f"Candidate {settings.candidate} was asked for, but only {len(sacs)} of the tree's places look like an aneurysm; "
-            f"choose 1{f' to {len(sacs)}' if len(sacs) > 1 else ''}, or give a neck plane."
+            f"Candidate {settings.candidate} was asked for, but only {len(ranked)} of the tree's places look like an aneurysm; "
+            f"choose 1{f' to {len(ranked)}' if len(ranked) > 1 else ''}, or give a neck plane."
         )
-    chosen = sacs[settings.candidate - 1]
+    tree, chosen = ranked[settings.candidate - 1]
     found = tuple(
         Candidate(number, (float(x), float(y), float(z)), sac.diameter_mm, sac.score, sac is chosen)
-        for number, sac in enumerate(sacs, start=1)
+        for number, (_, sac) in enumerate(ranked, start=1)
         for x, y, z in [sac.center_mm]
     )
-    region = region_around(grid, chosen.voxels, _reach(settings, _parent_radius(grid, tubes, chosen)))
-    sac = (lumen.surface.points, chosen.points.astype(np.uint8), chosen.confidence)
-    return Focus(region, tubes, found, sac, (_note(region), *_others(found)))
+    region = region_around(tree.grid, chosen.voxels, _reach(settings, _parent_radius(tree, chosen)))
+    sac = (tree.lumen.surface.points, chosen.points.astype(np.uint8), chosen.confidence)
+    return Focus(region, tree.tubes, found, sac, (_note(region), *_others(found)))
 
 
-def likely(sacs: tuple[TreeSac, ...]) -> tuple[TreeSac, ...]:
-    """Those of the candidates, the likeliest first, that are told of."""
-    return tuple(sac for sac in sacs[:MOST_CANDIDATES] if sac.score >= LEAST_SCORE)
+def likely(sacs: Sequence[tuple[ArteryTree, TreeSac]]) -> list[tuple[ArteryTree, TreeSac]]:
+    """Those of the candidates that are told of, the likeliest first."""
+    ranked = sorted(sacs, key=lambda found: -found[1].score)[:MOST_CANDIDATES]
+    return [(tree, sac) for tree, sac in ranked if sac.score >= LEAST_SCORE]
 
 
-def _around(grid: LumenGrid, tubes: tuple[Tube, ...], places: FloatArray, settings: ModelSettings) -> Focus:
+def _around(tree: ArteryTree, places: FloatArray, settings: ModelSettings) -> Focus:
     """The region around places (k, 3) mm that were labeled or given."""
-    axis = np.concatenate([tube.points_mm for tube in tubes])
-    radius = np.concatenate([tube.expected_mm for tube in tubes])
+    axis = np.concatenate([tube.points_mm for tube in tree.tubes])
+    radius = np.concatenate([tube.expected_mm for tube in tree.tubes])
     parent = float(np.median(radius[cKDTree(axis).query(places)[1]]))
-    seeds = np.unique(cKDTree(grid.points_mm).query(places)[1])
-    region = region_around(grid, seeds, _reach(settings, parent))
-    return Focus(region, tubes, notes=(_note(region),))
+    seeds = np.unique(cKDTree(tree.grid.points_mm).query(places)[1])
+    region = region_around(tree.grid, seeds, _reach(settings, parent))
+    return Focus(region, tree.tubes, notes=(_note(region),))
 
 
-def _parent_radius(grid: LumenGrid, tubes: tuple[Tube, ...], sac: TreeSac) -> float:
+def _parent_radius(tree: ArteryTree, sac: TreeSac) -> float:
     """The radius of the widest artery beside a sac; where arteries part it is the one that blood comes by."""
-    axis = np.concatenate([tube.points_mm for tube in tubes])
-    radius = np.concatenate([tube.expected_mm for tube in tubes])
-    beside = cKDTree(grid.points_mm[sac.voxels]).query(axis)[0] < 2 * radius
+    axis = np.concatenate([tube.points_mm for tube in tree.tubes])
+    radius = np.concatenate([tube.expected_mm for tube in tree.tubes])
+    beside = cKDTree(tree.grid.points_mm[sac.voxels]).query(axis)[0] < 2 * radius
     return float(radius[beside].max(initial=sac.parent_radius_mm))
 
 
