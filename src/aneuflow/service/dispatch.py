@@ -5,6 +5,7 @@ Run as `python -m aneuflow.service.dispatch`; its configuration comes in the env
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -24,6 +25,7 @@ from aneuflow.service.engine import Engine, LocalEngine, Run, Ticket, job_folder
 from aneuflow.service.heartbeat import Heartbeat
 from aneuflow.service.logs import place_of, start_logging
 from aneuflow.service.models import Case, Job, Upload, Worker
+from aneuflow.service.objects import StoreAway
 from aneuflow.service.publish import Finding, publish, restore, seal_identity
 from aneuflow.service.retention import tidy
 from aneuflow.service.retrieval import Interrupted, retrieve
@@ -46,6 +48,7 @@ class Dispatcher:
         self.id = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns() % 10**9}"
         self._minders: dict[str, list[threading.Thread]] = {jobs.INTAKE: [], jobs.ASSESS: []}
         self.ending = threading.Event()
+        self._is_store_away = False
 
     def serve(self) -> None:
         """Work until `ending` is set or the process that started this one is gone; what runs then is given back."""
@@ -55,9 +58,10 @@ class Dispatcher:
             try:
                 self._requeue_lost()
                 self._tell_state()
+                self._is_store_away = self._is_store_away and not self.system.objects.answers()
                 for kind, count in slots.items():
                     self._minders[kind] = [thread for thread in self._minders[kind] if thread.is_alive()]
-                    if len(self._minders[kind]) < count:
+                    if len(self._minders[kind]) < count and not self._is_store_away:
                         self._take(kind)
                 if time.monotonic() - last_tidy > _TIDY_S:
                     last_tidy = time.monotonic()
@@ -114,6 +118,9 @@ class Dispatcher:
             with Heartbeat(self.system.database, job) as heartbeat:
                 try:
                     state, reason = self._do(job, heartbeat)
+                except StoreAway:  # what was computed waits in the job's folder until the store is back
+                    log.warning("store away", extra={"facts": facts})
+                    self._is_store_away, state, reason = True, "stopped", ""
                 except AneuflowError as error:
                     state, reason = "failed", str(error)
                 except Exception as error:
@@ -183,8 +190,9 @@ class Dispatcher:
             if job.kind == jobs.INTAKE and time.monotonic() - start > settings.intake_s:
                 return "failed", f"Reading the upload took over {settings.intake_s:.0f} s; give a smaller one."
             if job.kind == jobs.ASSESS and seen.current != current:
+                with contextlib.suppress(StoreAway):  # the next of these, or the end, has it too
+                    publish(self.system, job.case_id, Finding(folder, seen.current, is_done=False), job)
                 current = seen.current
-                publish(self.system, job.case_id, Finding(folder, current, is_done=False), job)
             time.sleep(_POLL_S)
         return run.seen().end or ("lost", "")
 

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from aneuflow.errors import AneuflowError, InputError, MethodError
 from aneuflow.report.text import text
 from aneuflow.service.logs import place_of
+from aneuflow.service.objects import StoreAway
 
 log = logging.getLogger("aneuflow.service")
 _TITLES = {
@@ -27,6 +28,7 @@ _TITLES = {
     422: "Cannot be done",
     429: "Too many requests",
     500: "Fault of the program",
+    503: "Not now",
     507: "No resources",
 }
 
@@ -58,6 +60,8 @@ def answer_problems(app: FastAPI) -> None:
 
     @app.exception_handler(AneuflowError)
     def _known(_: Request, error: AneuflowError) -> JSONResponse:
+        if isinstance(error, StoreAway):
+            return _response(503, str(error))
         status = 422 if isinstance(error, InputError | MethodError) else 507
         return _response(status, str(error))
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import Column, Float, LargeBinary, MetaData, String, Table, delete, func, insert, select
 
 from aneuflow.errors import ResourceError
 from aneuflow.service.database import Database
+from aneuflow.service.seal import key_in
 from aneuflow.service.settings import ServiceSettings
 
 _METADATA = MetaData()
@@ -33,7 +32,7 @@ class Pseudonyms:
         _METADATA.create_all(self._database.engine)
         with self._database.reading() as session:
             sealed = session.scalar(select(func.count()).select_from(_TABLE)) or 0
-        self._seal = Fernet(_key(settings.seal_key, sealed))
+        self._seal = Fernet(key_in(settings.seal_key, sealed))
 
     def keep(self, case_id: str, identity: Mapping[str, str]) -> None:
         sealed = self._seal.encrypt(json.dumps(dict(identity)).encode())
@@ -56,17 +55,3 @@ class Pseudonyms:
     def forget(self, case_id: str) -> None:
         with self._database.writing() as session:
             session.execute(delete(_TABLE).where(_TABLE.c.case_id == case_id))
-
-
-def _key(file: Path, sealed: int) -> bytes:
-    """The key, made where there is none yet. Raises ResourceError where it is missing and so many rows need it."""
-    if sealed and not file.exists():
-        raise ResourceError(
-            f"Key file {file} is missing, and {sealed} identities are sealed with it; restore it from a backup."
-        )
-    try:
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            stream.write(Fernet.generate_key())
-    except FileExistsError:
-        pass
-    return file.read_bytes()

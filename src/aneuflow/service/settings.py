@@ -22,8 +22,12 @@ class ServiceSettings(BaseSettings):
     pseudonyms_url: str = Field("", description="Database of the sealed pseudonym table; empty: a second SQLite in `data`.")
     objects_url: str = Field("", description="Where objects are kept: s3://bucket/path or file:///folder; empty: in `data`.")
     objects_endpoint: str = Field("", description="Address of an S3 server other than Amazon's, such as http://store:8333.")
+    objects_region: str = Field("", description="Region of the S3 bucket; empty: us-east-1, which other servers do not mind.")
     objects_key_id: str = Field("", description="S3 access key id.")
     objects_secret: str = Field("", description="S3 secret access key.")
+    seal_objects: bool = Field(
+        False, description="Seal what is written to the store from now on with the key of seal_key_file."
+    )
     seal_key_file: Path | None = Field(None, description="File with the key of the pseudonym table; empty: made in `data`.")
 
     host: str = Field("127.0.0.1", description="Address to listen at; 0.0.0.0 for all of the machine's.")

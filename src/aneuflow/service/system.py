@@ -14,6 +14,7 @@ from aneuflow.service.database import Database
 from aneuflow.service.models import Membership, Project, User
 from aneuflow.service.objects import Objects
 from aneuflow.service.pseudonyms import Pseudonyms
+from aneuflow.service.seal import Seal
 from aneuflow.service.settings import ServiceSettings
 
 FIRST_USER = "administrator"
@@ -40,7 +41,8 @@ def open_system(settings: ServiceSettings) -> System:
         raise ResourceError(f"Cannot use data folder {settings.data}: {error.strerror}; choose another.") from error
     database = Database(settings.database)
     database.migrate()
-    return System(settings, database, Objects(settings), Pseudonyms(settings))
+    pseudonyms = Pseudonyms(settings)  # which makes the key
+    return System(settings, database, Objects(settings, Seal(settings.seal_key.read_bytes())), pseudonyms)
 
 
 def first_start(system: System) -> str | None:
