@@ -7,6 +7,7 @@ import typer
 from aneuflow import __version__
 from aneuflow.cli import (
     assess,
+    backup,
     bench,
     client,
     compare,
@@ -58,6 +59,7 @@ _COMMANDS = (
     train,
     database,
     serve,
+    backup,
     client,
     simulate_angiogram,
 )

@@ -109,6 +109,14 @@ class Objects:
         except BaseError as error:
             raise _away(error) from error
 
+    def names(self) -> Iterator[str]:
+        """The hashes of all that is kept. Raises StoreAway."""
+        try:
+            for found in obstore.list(self.store):
+                yield from (each["path"].replace("/", "") for each in found)
+        except BaseError as error:
+            raise _away(error) from error
+
     def answers(self) -> bool:
         """Whether the store answers at once."""
         try:

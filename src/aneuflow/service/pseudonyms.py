@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import Column, Float, LargeBinary, MetaData, String, Table, delete, func, insert, select
@@ -44,8 +44,9 @@ class Pseudonyms:
         """The identity of a case, None where none came with it. Raises ResourceError where the key is another."""
         with self._database.reading() as session:
             sealed = session.scalar(select(_TABLE.c.sealed).where(_TABLE.c.case_id == case_id))
-        if sealed is None:
-            return None
+        return None if sealed is None else self._opened(sealed)
+
+    def _opened(self, sealed: bytes) -> dict[str, str]:
         try:
             found: dict[str, str] = json.loads(self._seal.decrypt(sealed))
         except InvalidToken:
@@ -55,3 +56,18 @@ class Pseudonyms:
     def forget(self, case_id: str) -> None:
         with self._database.writing() as session:
             session.execute(delete(_TABLE).where(_TABLE.c.case_id == case_id))
+
+    def sealed(self) -> Iterator[tuple[str, bytes, float]]:
+        """Every row as it is kept: case, sealed identity, time."""
+        with self._database.reading() as session:
+            for row in session.execute(select(_TABLE).execution_options(yield_per=1000)):
+                yield row.case_id, row.sealed, row.created
+
+    def take(self, rows: Iterable[tuple[str, bytes, float]]) -> None:
+        """Keep rows of a backup in place of all there are. Raises ResourceError where they are sealed with another key."""
+        names = ("case_id", "sealed", "created")
+        with self._database.writing() as session:
+            session.execute(delete(_TABLE))
+            for row in rows:
+                self._opened(row[1])
+                session.execute(insert(_TABLE).values(dict(zip(names, row, strict=True))))
