@@ -29,10 +29,10 @@ export interface Measure {
 export interface Summary { headline: string[]; notes: [kind: "warning" | "assumption" | "information", sentence: string, stage: string][] }
 export interface Judgement { risk: string; confidence: number; sentence: string; is_blind: boolean; created: number }
 export interface GradeWords {
-  verdict: string; why: string[]; evidence: [string, string, string][]; points: string; changes: [string, string][]; plain: string;
+  verdict: string; why: string[]; evidence: [string, string, string][]; points: string; changes: [string, string][]; changes_none: string; plain: string;
   regions: { kind: string; place: string; color: string; area: string; shear: string; stability: string }[];
   scores: { name: string; paper: string; points: string[]; outcomes: string[]; refused: string; missing: string }[];
-  resemblance: { sentence: string } | null; flow_used: boolean; sites: string;
+  resemblance: { sentence: string } | null; flow_used: boolean; sites: string; not_looked_for: string; left_out: string[];
 }
 export interface History { jobs: Job[]; trail: { time: number; user: string; action: string; status: number }[] }
 

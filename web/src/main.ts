@@ -2,6 +2,7 @@
 import { accountPage } from "./account";
 import { ask, attempt, get, keepCsrf, type Me } from "./api";
 import { casePage } from "./case/page";
+import { comparePage } from "./compare";
 import { button, choice, element } from "./dom";
 import { firstPasswordPage, signInPage } from "./sign-in";
 import "./style.css";
@@ -56,9 +57,10 @@ function show(secret = ""): void {
   document.title = "aneuflow";
   if (!me) return signInPage(main, enter);
   if (me.must_change) return firstPasswordPage(main, me, secret, enter);
-  const [, kind, id] = location.hash.split("/");
+  const [, kind, id, other] = location.hash.split("/");
   if (me.case_id) void casePage(main, me.case_id, page.signal);
   else if (kind === "cases" && id) void casePage(main, id, page.signal);
+  else if (kind === "compare" && id && other) void comparePage(main, id, other, page.signal);
   else if (kind === "account") void accountPage(main, me, enter);
   else void worklistPage(main, page.signal);
 }

@@ -105,7 +105,7 @@ export class Records {
         box.close();
       });
     };
-    const box: HTMLDialogElement = element("dialog", { "aria-labelledby": "record-title", onclose: () => box.remove() },
+    const box: HTMLDialogElement = element("dialog", { className: "typed", "aria-labelledby": "record-title", onclose: () => box.remove() },
       element("form", { onsubmit }, element("h2", { id: "record-title" }, t(`record_${this.kind}`)),
         element("div", { className: "fields" }, labeled(t("record_what"), what), labeled(t("record_unit"), unit), labeled(t("record_time"), time), ...facts.map(({ field }) => field)),
         labeled(t("record_rows"), rows),

@@ -47,25 +47,9 @@ def compare_cases(
     """
     if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / "comparison.json").exists())):
         raise InputError(f"{folder} is not empty and holds no comparison; give -o a new or empty folder.")
-    (earlier, settings), (later, _) = _model(first), _model(second)
-    progress(0.1, "registration")
-    surface_sd = max(surface_sd_mm(model, settings.measure) for model in (earlier, later))
-    growth = compare_models(earlier, later, surface_sd)
-    progress(0.3, "measures")
-    shapes = [measure(_sure_of_neck(model), settings.measure) for model in (earlier, with_neck_of(earlier, later, growth))]
-    found = changes(*shapes)
-    result = Comparison(verdict(growth, found), growth, found)
+    content = compared(first, second, (first.resolve().name, second.resolve().name), progress)
+    result = Comparison(content.verdict, content.growth, content.changes)
     progress(0.7, "report")
-    content = ComparisonContent(
-        names=(first.resolve().name, second.resolve().name),
-        verdict=result.verdict,
-        model=earlier,
-        growth=growth,
-        changes=found,
-        surface_sd_mm=surface_sd,
-        version=__version__,
-        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-    )
     report = build_comparison(content, language)
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder, result)
@@ -74,6 +58,27 @@ def compare_cases(
         (folder / "report.pdf").write_bytes(report.pdf)
     progress(1.0, "comparison")
     return result
+
+
+def compared(first: Path, second: Path, names: tuple[str, str], progress: Progress = no_progress) -> ComparisonContent:
+    """What two case folders, shown by these names, say of each other. Raises what `compare_cases` raises of them."""
+    (earlier, settings), (later, _) = _model(first), _model(second)
+    progress(0.1, "registration")
+    surface_sd = max(surface_sd_mm(model, settings.measure) for model in (earlier, later))
+    growth = compare_models(earlier, later, surface_sd)
+    progress(0.3, "measures")
+    shapes = [measure(_sure_of_neck(model), settings.measure) for model in (earlier, with_neck_of(earlier, later, growth))]
+    found = changes(*shapes)
+    return ComparisonContent(
+        names=names,
+        verdict=verdict(growth, found),
+        model=earlier,
+        growth=growth,
+        changes=found,
+        surface_sd_mm=surface_sd,
+        version=__version__,
+        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
 
 
 def _sure_of_neck(model: LumenModel) -> LumenModel:

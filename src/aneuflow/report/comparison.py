@@ -82,23 +82,30 @@ def change_row(change: Change, language: Language) -> ChangeRow:
     )
 
 
+def comparison_values(content: ComparisonContent, language: Language) -> dict[str, Any]:
+    """What was found in words and rows: `headline`, `tables` of (group, rows), `method`."""
+    groups: dict[str, list[ChangeRow]] = {}
+    for change in content.changes:
+        groups.setdefault(quantity(change.first.id).group, []).append(change_row(change, language))
+    return {
+        "headline": verdict_sentences(content.verdict, content.growth, language),
+        "tables": [(text(language, f"group.{group}"), rows) for group, rows in groups.items()],
+        "method": [text(language, f"compare.method_{key}", sd=f"{content.surface_sd_mm:.2f}") for key in METHOD],
+    }
+
+
 def _page(
     content: ComparisonContent, pictures: Mapping[str, bytes], notes: tuple[Note, ...], language: Language, interactive: bool
 ) -> str:
     environment = page_environment()
-    groups: dict[str, list[ChangeRow]] = {}
-    for change in content.changes:
-        groups.setdefault(quantity(change.first.id).group, []).append(change_row(change, language))
     values: dict[str, Any] = {
+        **comparison_values(content, language),
         "t": partial(text, language),
         "language": language,
         "interactive": interactive,
         "style": asset(environment, "report.css"),
         "pictures": {name: data_address(picture) for name, picture in pictures.items()},
-        "headline": verdict_sentences(content.verdict, content.growth, language),
         "content": content,
-        "tables": [(text(language, f"group.{group}"), rows) for group, rows in groups.items()],
-        "method": [text(language, f"compare.method_{key}", sd=f"{content.surface_sd_mm:.2f}") for key in METHOD],
         "notes": [note_text(language, note) for note in notes],
         "definitions": [definition(quantity(change.first.id), language) for change in content.changes],
     }

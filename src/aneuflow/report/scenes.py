@@ -17,7 +17,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullLocator
 
 from aneuflow.report.content import ReportContent
-from aneuflow.report.meshes import Grid, PolyData, flow_grid, poly_data
+from aneuflow.report.flow_paths import streamlines
+from aneuflow.report.meshes import flow_grid, poly_data
 from aneuflow.report.plots import ARTERY_COLOR, INK, SAC_COLOR, round_length
 from aneuflow.report.ranges import (
     FIELD_UNITS,
@@ -43,7 +44,6 @@ CONSTRUCTION_PANELS = (
     ("height", "width", "neck_diameter"),
 )
 ANGLES = frozenset({"inflow_angle", "outflow_angle"})
-SEEDS = 50
 Picture = npt.NDArray[np.uint8]
 Plotter = Any  # for the reason that meshes.py gives
 Drawing = Callable[[Plotter], None]
@@ -165,7 +165,7 @@ def flow_views(content: ReportContent) -> Figure | None:
     if not len(speed):
         return None
     limits = (0.0, float(np.percentile(speed, 99)))
-    lines = _streamlines(grid, content.model)
+    lines = streamlines(grid, content.model)
     section = grid.slice(normal=views[0].toward_eye, origin=_section_origin(content.model))
     if section.n_points:
         section = section.clip_surface(poly_data(content.model.lumen.surface))
@@ -313,26 +313,6 @@ def _draw_segment(plotter: Plotter, ends: FloatArray, color: str, scale_mm: floa
     plotter.add_mesh(pv.Line(*ends).tube(radius=0.014 * scale_mm), color=color)
     for end in ends:
         plotter.add_mesh(pv.Sphere(radius=0.03 * scale_mm, center=end), color=color)
-
-
-def _streamlines(grid: Grid, model: LumenModel) -> PolyData:
-    random = np.random.default_rng(0)
-    seeds = [_disc(cap.center_mm - 0.3 * cap.radius_mm * cap.normal, cap.normal, cap.radius_mm, random) for cap in model.caps]
-    if model.aneurysm is not None:
-        ostium = model.aneurysm.ostium
-        radius = float(np.linalg.norm(ostium.neck_line_mm - ostium.center_mm, axis=1).mean())
-        seeds.append(_disc(ostium.center_mm, ostium.normal, radius, random))
-        points = model.lumen.surface.points[model.lumen.region == REGION_SAC]
-        middle = points.mean(axis=0)
-        seeds.append(middle + 0.6 * (points[random.integers(len(points), size=SEEDS // 2)] - middle))
-    options = {"vectors": "velocity", "integration_direction": "both", "max_length": 150.0, "initial_step_length": 0.3}
-    return grid.streamlines_from_source(pv.PolyData(np.vstack(seeds)), max_steps=600, terminal_speed=1e-4, **options)
-
-
-def _disc(center: FloatArray, normal: FloatArray, radius_mm: float, random: np.random.Generator) -> FloatArray:
-    first = np.linalg.svd(np.asarray(normal)[None])[2]
-    angle, distance = random.uniform(0, 2 * np.pi, SEEDS), radius_mm * 0.9 * np.sqrt(random.uniform(0, 1, SEEDS))
-    return np.asarray(center + (distance * np.cos(angle))[:, None] * first[1] + (distance * np.sin(angle))[:, None] * first[2])
 
 
 def _section_origin(model: LumenModel) -> FloatArray:

@@ -21,6 +21,7 @@ from aneuflow.errors import AneuflowError, UnforeseenError, unforeseen
 
 CASE, VIEWS, SOURCE, IDENTITY = "case", "views", "source", "identity.json"
 RECORDS, RECORD_FILE, FAILURE_LOG = "records", "record.json", "failure.log"
+FIRST, SECOND, COMPARISON_FILE = "first", "second", "comparison.json"
 _SECONDS_BETWEEN_NEWS = 0.3
 _COPY_BYTES = 2**20
 _LONGEST_FAILURE = 50_000
@@ -33,7 +34,7 @@ def main() -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     news = _News()
     reason = _attempt(ticket, news)
-    if ticket["kind"] != "record":  # which has no case
+    if ticket["kind"] in ("intake", "assess"):  # the others have no case of their own
         news.tell_current(Path(ticket["folder"]) / CASE)
     news.tell({"end": "failed" if reason else "done", "reason": reason})
 
@@ -42,7 +43,7 @@ def _attempt(ticket: Mapping[str, Any], news: _News) -> str:
     """Why it failed, empty where it did not. Of what no code foresaw, the traceback is left in a failure log."""
     folder = Path(ticket["folder"])
     try:
-        {"intake": _intake, "assess": _assess, "record": _read_record}[ticket["kind"]](ticket, news)
+        {"intake": _intake, "assess": _assess, "record": _read_record, "compare": _compare}[ticket["kind"]](ticket, news)
     except UnforeseenError as error:
         return _to_report(error, folder)
     except AneuflowError as error:
@@ -166,6 +167,22 @@ def _read_record(ticket: Mapping[str, Any], news: _News) -> None:
 
     record = record_to_json(read_record(Path(ticket["source"])))
     (Path(ticket["folder"]) / RECORD_FILE).write_text(json.dumps(record), "utf-8")
+
+
+def _compare(ticket: Mapping[str, Any], news: _News) -> None:
+    """How the wall of the case in SECOND lies to that of the case in FIRST, in words, rows and a scene."""
+    from aneuflow.case.folder import CaseFolder
+    from aneuflow.errors import InputError
+    from aneuflow.pipeline.compare import compared
+    from aneuflow.pipeline.run import current_stages
+    from aneuflow.service.views import comparison_view
+
+    folder, given = Path(ticket["folder"]), ticket["settings"]["compare"]
+    for name, place in zip(given["names"], (FIRST, SECOND), strict=True):
+        if "model" not in current_stages(CaseFolder(folder / place / CASE)):
+            raise InputError(f"The model of case {name} was made by another version of the program; compute it again first.")
+    content = compared(folder / FIRST / CASE, folder / SECOND / CASE, tuple(given["names"]))
+    (folder / COMPARISON_FILE).write_text(json.dumps(comparison_view(content, given["language"])), "utf-8")
 
 
 def _assess(ticket: Mapping[str, Any], news: _News) -> None:

@@ -123,14 +123,16 @@ def _summarize(row: Case, case: CaseFolder, manifest: Manifest) -> None:
         row.grade = (grade and grade["grade"]) or ""
 
 
-def restore(system: System, case_id: str, folder: Path) -> None:
-    """Make the case's folder from the store, unless an earlier attempt has left it there."""
+def restore(system: System, case_id: str, folder: Path, only: Collection[str] | None = None) -> None:
+    """Make the case's folder from the store, unless an earlier attempt has left it there; `only`: folders wanted of it."""
     if (folder / CASE / MANIFEST).exists():
         return
     with system.database.reading() as session:
         manifest = session.get_one(Case, case_id).manifest
         files = list(session.scalars(select(CaseFile).where(CaseFile.case_id == case_id)))
     for file in files:
+        if only is not None and file.path.partition("/")[0] not in only:
+            continue
         target = folder / file.path if file.path.startswith(f"{VIEWS}/") else folder / CASE / file.path
         target.parent.mkdir(parents=True, exist_ok=True)
         system.objects.fetch(file.sha256, target)

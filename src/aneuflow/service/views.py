@@ -1,4 +1,4 @@
-"""What the terminal draws a case from, made once beside the case: a light image for the first look, and the wall's scene."""
+"""What the terminal draws from: of a case a light image and scenes, made once beside it; of two cases their comparison."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 from collections.abc import Collection
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from aneuflow.case.files import write_nifti
 from aneuflow.case.folder import CaseFolder
 from aneuflow.pipeline.documents import report_content
 from aneuflow.pipeline.settings import settings_from
+from aneuflow.report.comparison import comparison_values
 from aneuflow.report.correction_scene import correction_payload
+from aneuflow.report.flow_paths import flow_payload
+from aneuflow.report.growth_scenes import ComparisonContent, growth_payload
 from aneuflow.report.html import VIEWER_TEXTS
 from aneuflow.report.summary import headline
 from aneuflow.report.text import Language, note_text, text
@@ -44,7 +48,7 @@ def write_image_view(case_path: Path, folder: Path) -> None:
 
 
 def write_views(case_path: Path, folder: Path, current: Collection[str]) -> None:
-    """What can be drawn and said of a case whose stages `current` are: the model, and with a flow the wall and first words."""
+    """What can be drawn of a case whose stages `current` are: the model; with a flow its paths, the wall and first words."""
     case = CaseFolder(case_path)
     folder.mkdir(exist_ok=True)
     if "model" in current:
@@ -54,6 +58,7 @@ def write_views(case_path: Path, folder: Path, current: Collection[str]) -> None
     if "simulate" not in current:
         return
     content = report_content(case, settings_from(case.manifest().settings))
+    _write(folder / "flow.json.gz", flow_payload(content))
     for language in LANGUAGES:
         _write_scene(folder / f"scene.{language}.json.gz", viewer_payload(content, language), language)
         stages: dict[tuple[str, str], str] = {}
@@ -63,8 +68,20 @@ def write_views(case_path: Path, folder: Path, current: Collection[str]) -> None
         _write(folder / f"summary.{language}.json.gz", {"headline": headline(content, language), "notes": notes})
 
 
+def comparison_view(content: ComparisonContent, language: Language) -> dict[str, Any]:
+    """Two examinations compared as the terminal shows them: words, rows, and the scene of the later wall by its change."""
+    values = comparison_values(content, language)
+    tables = [(group, [asdict(row) for row in rows]) for group, rows in values["tables"]]
+    scene = _with_texts(growth_payload(content, language), language)
+    return {**values, "tables": tables, "verdict": content.verdict, "scene": scene}
+
+
+def _with_texts(scene: dict[str, Any], language: Language) -> dict[str, Any]:
+    return {**scene, "texts": {key: text(language, f"viewer.{key}") for key in VIEWER_TEXTS}}
+
+
 def _write_scene(path: Path, scene: dict[str, Any], language: Language) -> None:
-    _write(path, {**scene, "texts": {key: text(language, f"viewer.{key}") for key in VIEWER_TEXTS}})
+    _write(path, _with_texts(scene, language))
 
 
 def _write(path: Path, payload: dict[str, Any]) -> None:

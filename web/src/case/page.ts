@@ -3,9 +3,9 @@ import { address } from "../address";
 import { ACTIVE, ask, attempt, get, mayChange, repeat, type Case, type Summary } from "../api";
 import { button, choice, confirmed, element, say } from "../dom";
 import { priorities } from "../order";
+import { comparePanel } from "../compare";
 import { progressOf, stateOf } from "../state";
 import { bytes, language, moment, t } from "../texts";
-import { gradeChip } from "../worklist";
 import { beforePanel } from "./before";
 import { computeKey, computePanel } from "./compute";
 import { gradePanel } from "./grade";
@@ -34,12 +34,13 @@ export async function casePage(root: HTMLElement, id: string, signal: AbortSigna
     { place: place("measures"), key: results, fill: measuresPanel },
     { place: place("before"), key: (one) => `${one.state}${results(one)}`, fill: beforePanel },
     { place: place("compute"), key: computeKey, fill: computePanel },
+    { place: place("compare"), key: (one) => String(has(one, "model/lumen.vtp")), fill: comparePanel },
     { place: place("links"), key: results, fill: fillLinks },
     { place: place("history"), key: (one) => `${one.state}${results(one)}`, fill: historyPanel },
   ];
-  const [summary, grade, wall, image, measures, before, compute, links, history] = parts.map((part) => part.place);
+  const [summary, grade, wall, image, measures, before, compute, compare, links, history] = parts.map((part) => part.place);
   root.replaceChildren(head, summary!, element("div", { className: "case" },
-    element("div", { className: "column" }, wall!, compute!, image!, links!, history!), element("div", { className: "column" }, before!, grade!, measures!)));
+    element("div", { className: "column" }, wall!, compute!, image!, compare!, links!, history!), element("div", { className: "column" }, before!, grade!, measures!)));
 
   await repeat(signal, async () => {
     let one: Case;
@@ -70,7 +71,7 @@ function fillHead(head: HTMLElement, one: Case): void {
   const isActive = ACTIVE.includes(one.state), isListed = one.project_id !== "";
   head.replaceChildren(
     element("div", { className: "row" }, isListed && element("a", { href: "#/", className: "back" }, `‹ ${t("worklist")}`),
-      element("h1", { tabIndex: -1 }, one.label), stateOf(one), one.grade && gradeChip(one.grade), element("span", { className: "grow" }),
+      element("h1", { tabIndex: -1 }, one.label), stateOf(one), element("span", { className: "grow" }),
       isListed && element("span", { className: "soft" }, `${one.project} · ${moment(one.created)}`), isListed && priority,
       isActive && mayChange(one.role) && button(t("cancel"), () => attempt(async () => { await ask("DELETE", `${path}/jobs`); dispatchEvent(new Event("changed")); }), { className: "danger", name: "cancel" })),
     progressOf(one.job) ?? "", one.reason && element("p", { className: "error", role: "alert" }, one.reason));

@@ -1,8 +1,9 @@
 // The vessel's wall in three dimensions, by the report's own viewer from the scene that was made beside the report.
-import { showWall } from "../../../src/aneuflow/report/templates/viewer.js";
+import { showWall, type Wall } from "../../../src/aneuflow/report/templates/viewer.js";
 import { get, type Case } from "../api";
 import { element } from "../dom";
 import { language, t } from "../texts";
+import { flowControls } from "./flow";
 import { fileOf } from "./page";
 
 export interface Scene { center: [number, number, number]; views: { focus: number[] }[]; thinned: boolean }
@@ -32,10 +33,20 @@ export function viewerPlace(scene: Scene, label: string, help: string): { root: 
   return { root, stage };
 }
 
+const shown = new WeakMap<HTMLElement, Wall>();
+
 export async function wallPanel(one: Case, place: HTMLElement): Promise<void> {
-  const scene = await sceneOf(one), { root } = viewerPlace(scene, t("viewer.label"), t("viewer.help"));
+  const scene = await sceneOf(one), { root, stage } = viewerPlace(scene, t("viewer.label"), t("viewer.help"));
   root.id = "viewer";
+  shown.get(place)?.free();
+  shown.delete(place);
   place.replaceChildren(element("h2", {}, t("report.wall")), root);
   // The viewer puts its arrays in place of the encoded ones.
-  showWall(root, structuredClone(scene));
+  const wall = showWall(root, structuredClone(scene));
+  if (!wall) return;
+  shown.set(place, wall);
+  const flow = flowControls(one, wall);
+  if (!flow) return;
+  root.querySelector(".controls")?.append(flow.chosen);
+  stage.before(flow.steering);
 }

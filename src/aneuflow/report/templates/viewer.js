@@ -16,14 +16,14 @@ function showWall(root, scene) {
   scene.fields.forEach((field) => { field.values = decode(field.values); field.colors = decode(field.colors); });
   const state = { field: scene.fields[0], low: 0, high: 1, logarithmic: false, centerlines: false, ostium: true };
   const camera = { eye: [0, -1, 0], up: [0, 0, 1], focus: [0, 0, 0], radius: 10 };
-  let projected = null, drawRequested = false, marks = { faces: [], lines: [] }, drawn = () => {};
+  let projected = null, drawRequested = false, marks = { faces: [], lines: [] }, inside = null, drawn = () => {};
 
   const surfaceProgram = program(
     "attribute vec3 position; attribute vec3 normal; attribute float level; uniform mat4 matrix; varying vec3 n; varying float v;" +
       "void main() { gl_Position = matrix * vec4(position, 1.0); n = normal; v = level; }",
-    "precision mediump float; uniform sampler2D colors; uniform vec3 eye; varying vec3 n; varying float v;" +
+    "precision mediump float; uniform sampler2D colors; uniform vec3 eye; uniform vec2 veil; varying vec3 n; varying float v;" +
       "void main() { float facing = abs(dot(normalize(n), eye)); vec3 c = texture2D(colors, vec2(clamp(v, 0.002, 0.998), 0.5)).rgb;" +
-      "gl_FragColor = vec4(c * (0.55 + 0.45 * facing), 1.0); }");
+      "gl_FragColor = vec4(c * (0.55 + 0.45 * facing), mix(veil.y, veil.x, facing)); }");
   // Lines are flat bands that face the eye: WebGL itself draws lines only one pixel wide.
   const lineProgram = program(
     "attribute vec3 start; attribute vec3 end; attribute vec2 corner; uniform mat4 matrix; uniform vec2 size; uniform float width;" +
@@ -35,6 +35,11 @@ function showWall(root, scene) {
   const faceProgram = program(
     "attribute vec3 position; uniform mat4 matrix; void main() { gl_Position = matrix * vec4(position, 1.0); }",
     "precision mediump float; uniform vec4 color; void main() { gl_FragColor = color; }");
+  const dotProgram = program(
+    "attribute vec3 position; attribute vec3 tint; uniform mat4 matrix; uniform float size; varying vec3 c;" +
+      "void main() { gl_Position = matrix * vec4(position, 1.0); gl_PointSize = size; c = tint; }",
+    "precision mediump float; uniform vec3 rim; varying vec3 c; void main() { vec2 p = gl_PointCoord - 0.5; float r = 4.0 * dot(p, p);" +
+      "if (r > 1.0) discard; gl_FragColor = vec4(mix(c, rim, 0.5 * smoothstep(0.3, 0.9, r)), 1.0); }");
   const buffers = {
     position: buffer(gl.ARRAY_BUFFER, points), normal: buffer(gl.ARRAY_BUFFER, pointNormals()), level: gl.createBuffer(),
     triangles: buffer(gl.ELEMENT_ARRAY_BUFFER, triangles),
@@ -56,7 +61,7 @@ function showWall(root, scene) {
   addEventListener("theme", redraw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   redraw();
-  return { points, triangles, axes, depths, mark, paint, place, whenDrawn: (act) => { drawn = act; redraw(); }, free };
+  return { points, triangles, axes, depths, fill, lookAs, mark, paint, place, decode, whenDrawn: (act) => { drawn = act; redraw(); }, free };
 
   function decode(array) {
     const bytes = Uint8Array.from(atob(array.data), (letter) => letter.charCodeAt(0));
@@ -161,21 +166,52 @@ function showWall(root, scene) {
     gl.clearColor(...background(), 1);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
     gl.enable(gl.DEPTH_TEST);
-    gl.useProgram(surfaceProgram);
-    feed(surfaceProgram, "position", buffers.position, 3);
-    feed(surfaceProgram, "normal", buffers.normal, 3);
-    feed(surfaceProgram, "level", buffers.level, 1);
-    gl.uniformMatrix4fv(gl.getUniformLocation(surfaceProgram, "matrix"), false, matrix());
-    gl.uniform3fv(gl.getUniformLocation(surfaceProgram, "eye"), camera.eye);
-    gl.bindTexture(gl.TEXTURE_2D, texture);
-    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, buffers.triangles);
-    gl.drawElements(gl.TRIANGLES, triangles.length, gl.UNSIGNED_INT, 0);
+    if (inside) drawInside(scale);
+    else drawWall([1, 1]);
     if (state.ostium) lines.filter((line) => line.kind === "ostium").forEach((line) => drawLine(line, 3 * scale, [0.07, 0.09, 0.15, 1], false));
     if (state.centerlines) lines.filter((line) => line.kind === "centerline").forEach((line) => drawLine(line, 2 * scale, [0.85, 0.2, 0.25, 1], true));
     marks.lines.forEach((line) => drawLine(line, line.width * scale, line.color, line.through));
     marks.faces.forEach(drawFaces);
     showOrientation();
     drawn();
+  }
+
+  // veil: how opaque the wall is where it faces the eye and where it is seen from the side.
+  function drawWall(veil) {
+    gl.useProgram(surfaceProgram);
+    feed(surfaceProgram, "position", buffers.position, 3);
+    feed(surfaceProgram, "normal", buffers.normal, 3);
+    feed(surfaceProgram, "level", buffers.level, 1);
+    gl.uniformMatrix4fv(gl.getUniformLocation(surfaceProgram, "matrix"), false, matrix());
+    gl.uniform3fv(gl.getUniformLocation(surfaceProgram, "eye"), camera.eye);
+    gl.uniform2fv(gl.getUniformLocation(surfaceProgram, "veil"), veil);
+    gl.bindTexture(gl.TEXTURE_2D, texture);
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, buffers.triangles);
+    gl.drawElements(gl.TRIANGLES, triangles.length, gl.UNSIGNED_INT, 0);
+  }
+
+  // The far wall as a veil, then what is inside, then the near wall as a veil over it.
+  function drawInside(scale) {
+    const halves = (side) => {
+      gl.enable(gl.CULL_FACE);
+      gl.cullFace(side);
+      gl.enable(gl.BLEND);
+      gl.blendFunc(gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA);
+      gl.depthMask(false);
+      drawWall([0.08, 0.5]);
+      gl.depthMask(true);
+      gl.disable(gl.BLEND);
+      gl.disable(gl.CULL_FACE);
+    };
+    halves(gl.FRONT);
+    gl.useProgram(dotProgram);
+    feed(dotProgram, "position", inside.position, 3);
+    feed(dotProgram, "tint", inside.tint, 3);
+    gl.uniformMatrix4fv(gl.getUniformLocation(dotProgram, "matrix"), false, matrix());
+    gl.uniform1f(gl.getUniformLocation(dotProgram, "size"), inside.size * scale);
+    gl.uniform3fv(gl.getUniformLocation(dotProgram, "rim"), background()[0] < 0.5 ? [1, 1, 1] : [0, 0, 0]);
+    gl.drawArrays(gl.POINTS, 0, inside.count);
+    halves(gl.BACK);
   }
 
   function background() {
@@ -208,13 +244,34 @@ function showWall(root, scene) {
     redraw();
   }
 
+  // Dots inside the wall, which is then seen through: points and their colors (0 to 1), three numbers each; null ends that.
+  function fill(points, colors, size) {
+    if (points && !inside) inside = { position: gl.createBuffer(), tint: gl.createBuffer() };
+    if (!points && inside) [inside.position, inside.tint].forEach((old) => gl.deleteBuffer(old));
+    if (!points) inside = null;
+    else {
+      Object.assign(inside, { count: points.length / 3, size });
+      [[inside.position, points], [inside.tint, colors]].forEach(([place, values]) => {
+        gl.bindBuffer(gl.ARRAY_BUFFER, place);
+        gl.bufferData(gl.ARRAY_BUFFER, values, gl.DYNAMIC_DRAW);
+      });
+    }
+    redraw();
+  }
+
+  // The same look at another wall, in the places of the patient.
+  function lookAs(other) {
+    Object.assign(camera, { eye: other.eye, up: other.up, radius: other.radius, focus: plus(other.focus, scene.center, -1) });
+    redraw();
+  }
+
   function paint(values) {
     state.field.values = values;
     recolor();
   }
 
   function axes() {
-    return { right: right(), up: camera.up, eye: camera.eye, focus: camera.focus, mmPerPixel: (2 * camera.radius) / Math.max(1, canvas.clientHeight) };
+    return { right: right(), up: camera.up, eye: camera.eye, focus: camera.focus, radius: camera.radius, mmPerPixel: (2 * camera.radius) / Math.max(1, canvas.clientHeight) };
   }
 
   function place(point) {

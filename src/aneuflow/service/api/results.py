@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from aneuflow.case.risk_store import risk_of
@@ -16,6 +16,7 @@ from aneuflow.report.risk_section import risk_values
 from aneuflow.report.summary import measure_row
 from aneuflow.report.text import Language, quantity_definition, text
 from aneuflow.service.access import OnCase, OnGrade, Passed, standing_of
+from aneuflow.service.comparing import comparison
 from aneuflow.service.judgement import GRADE_FILE, HIDING, cleared, is_shown_before, needs_clearing
 from aneuflow.service.problems import Problem
 from aneuflow.service.publish import read_content, read_file
@@ -107,6 +108,22 @@ def see_grade(request: Request, passed: ReadGrade, language: Language = "en") ->
 def grade_words(content: Any, language: Language) -> dict[str, Any] | None:
     """risk.json in words and rows, None where there is none."""
     return risk_values(risk_of(content), language) if content else None
+
+
+@router.get("/api/cases/{case_id}/growth")
+def see_growth(
+    request: Request, passed: Read, since: Annotated[str, Query(max_length=32)], language: Language = "en"
+) -> dict[str, Any]:
+    """The case beside the earlier examination `since` of the same aneurysm: what has grown, and which measures changed.
+
+    `headline` in words, `tables` of changes with intervals, `scene` of the wall by its change; takes some seconds.
+    """
+    assert passed.case is not None
+    earlier = OnCase("read")(request, since).case
+    assert earlier is not None
+    request.state.case_id, request.state.project_id = passed.case.id, passed.project.id
+    request.state.detail = f"since {earlier.id}"
+    return comparison(system_of(request), earlier, passed.case, language)
 
 
 @router.get("/api/cases/{case_id}/files/{path:path}")

@@ -16,7 +16,7 @@ from aneuflow.service.problems import Problem
 router = APIRouter()
 ASSETS = resources.files("aneuflow.service") / "static"
 TYPES = {"html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8", "css": "text/css", "svg": "image/svg+xml"}
-SECTIONS = ("terminal.", "refusal.", "stage.", "answer.", "viewer.", "risk.", "report.")
+SECTIONS = ("terminal.", "refusal.", "stage.", "answer.", "viewer.", "risk.", "report.", "compare.")
 
 
 def _asset(folder: str, name: str, cache: str) -> Response:
