@@ -93,4 +93,29 @@ def test_the_command_line_lists_and_refuses(
     code, out, _ = run(capsys, "client", "list", "--search", "script", *server)
     assert out.split("\t")[:2] == [case.strip(), "From a script"]
     code, _, err = run(capsys, "client", "upload", str(tmp_path), "--label", "x", "--waveform", "a.csv", *server)
-    assert code == 2 and "--waveform" in err
+    assert code == 2 and "boundary.waveform cannot name a file" in err
+    code, _, err = run(capsys, "client", "upload", str(tmp_path), "--label", "x", "--model", "a.onnx", *server)
+    assert code == 2 and "--model" in err
+    code, _, err = run(capsys, "client", "compare", case.strip(), case.strip(), *server)
+    assert code == 2 and "no model of the vessel" in err
+
+
+def test_records_named_on_the_command_line_reach_the_server_as_curves(
+    client: Client, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ANEUFLOW_TOKEN", client._token)
+    (tmp_path / "nothing.stl").write_bytes(NO_SURFACE)
+    (tmp_path / "left.csv").write_text("time_s,flow_ml_s\n0,2\n0.2,5\n0.5,3\n0.9,2\n")
+    sent: dict[str, Any] = {}
+    monkeypatch.setattr(Client, "compute", lambda self, case, settings: sent.update(settings))
+    given = ("--doppler", f"1={tmp_path / 'left.csv'}", "--doppler-velocity", "mean", "--server", client.address)
+    assert run(capsys, "client", "compute", "a-case", *given)[0] == 0
+    assert sent["boundary"]["doppler_velocity"] == "mean"
+    (record,) = sent["boundary"]["doppler"]
+    assert record["cap"] == 1 and record["flow"][0]["values"] == [2, 5, 3, 2]
+    code, case, _ = run(capsys, "client", "upload", str(tmp_path / "nothing.stl"), "--label", "With a record", *given)
+    assert code == 0 and client.case(case.strip())["label"] == "With a record"
+    assert run(capsys, "client", "compute", "a-case", "--doppler", "auto", "--server", client.address)[0] == 0
+    assert sent["boundary"]["doppler"] == []
+    code, _, err = run(capsys, "client", "compute", "a-case", "--doppler", "none.csv", "--server", client.address)
+    assert code == 2 and "none.csv cannot be read" in err

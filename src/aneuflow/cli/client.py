@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
+from aneuflow.boundary import parse_place
 from aneuflow.cli import options
 from aneuflow.cli.progress import shown_progress
 from aneuflow.errors import InputError, MethodError
@@ -17,12 +18,9 @@ from aneuflow.service.client import Client, new_token
 
 TOKEN, PASSWORD, SERVER = "ANEUFLOW_TOKEN", "ANEUFLOW_PASSWORD", "ANEUFLOW_SERVER"
 PRIORITIES = ("routine", "urgent", "emergency")
-# What names a file lies on this machine, not on the server, or is none of the computation.
-SENT = tuple(
-    name
-    for name in options.OPTIONS
-    if name not in ("waveform", "doppler", "doppler_velocity", "pressure", "threads", "mask", "units", "modality")
-)
+RECORDS = ("doppler", "pressure")
+# A model is a file of this machine; threads, units and kinds of input are none of what a case is computed with.
+SENT = tuple(name for name in options.OPTIONS if name not in ("model", "threads", "mask", "units", "modality"))
 Server = Annotated[str, typer.Option("--server", envvar=SERVER, help="Address of the system.")]
 Case = Annotated[str, typer.Argument(metavar="CASE", help="Id of the case, as list prints it.", show_default=False)]
 Language = Annotated[Literal["en", "zh"], typer.Option("--language", help="Language of what is shown.")]
@@ -54,6 +52,17 @@ def token(
     typer.echo(new_token(server, user, password, name, days))
 
 
+def _settings(system: Client, tables: Tables) -> dict[str, dict[str, Any]]:
+    """The tables with the curves of records in the place of CAP=FILE; of a record's file nothing else is sent on."""
+    settings = {name: dict(table) for name, table in tables.items()}
+    boundary = settings.get("boundary", {})
+    for kind in RECORDS:
+        if boundary.get(kind) is not None:
+            places = [parse_place(name) for name in boundary[kind]]
+            boundary[kind] = [system.record(Path(file), cap) for cap, file in places]
+    return settings
+
+
 @client.command("upload")
 @options.taking("mask", "units", "modality", *SENT)
 def upload(
@@ -70,7 +79,7 @@ def upload(
         raise InputError(f"Priority {priority} is not one of {', '.join(PRIORITIES)}; choose one.")
     system = _client(server)
     with shown_progress() as progress:
-        case = system.upload(path, label, project, tables, PRIORITIES.index(priority), progress("upload"))
+        case = system.upload(path, label, project, _settings(system, tables), PRIORITIES.index(priority), progress("upload"))
     typer.echo(case)
     if wait:
         _wait(system, case)
@@ -139,7 +148,32 @@ def fetch(
 @options.taking(*SENT)
 def compute(tables: Tables, case: Case, server: Server = ADDRESS) -> None:
     """Compute a case again with other settings; only what follows from them is."""
-    _client(server).compute(case, tables)
+    system = _client(server)
+    system.compute(case, _settings(system, tables))
+
+
+@client.command("compare")
+def compare(
+    first: Annotated[str, typer.Argument(metavar="CASE1", help="Id of the earlier examination.", show_default=False)],
+    second: Annotated[str, typer.Argument(metavar="CASE2", help="Id of the later examination.", show_default=False)],
+    language: Language = "en",
+    server: Server = ADDRESS,
+) -> None:
+    """Compare two examinations of one aneurysm: what was found, and each measure earlier, later, its change and interval."""
+    found = _client(server).growth(first, second, language)
+    for sentence in found["headline"]:
+        typer.echo(sentence)
+    for row in (row for _, rows in found["tables"] for row in rows):
+        cells = (
+            row["name"],
+            row["first"],
+            row["second"],
+            row["change"],
+            row["interval"] or "-",
+            row["unit"] or "-",
+            row["word"],
+        )
+        typer.echo("\t".join(cells).rstrip())
 
 
 @client.command("cancel")

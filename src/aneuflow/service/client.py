@@ -29,7 +29,8 @@ ENDED = ("done", "failed", "canceled")
 _NO_IMAGES = ("dicomdir", "thumbs.db", "desktop.ini")
 _TRIES = 6
 _AGAIN = (409, 429, 500, 502, 503, 504)
-_TIMEOUT_S = 120.0
+# A comparison of two cases answers when it is done.
+_TIMEOUT_S = 330.0
 
 
 class Refused(InputError):
@@ -95,9 +96,18 @@ class Client:
 
     def record(self, file: Path, cap: int | None = None) -> dict[str, Any]:
         """A Doppler or pressure record's curves, as `settings["boundary"]["doppler"]` or `["pressure"]` lists them."""
-        content = base64.b64encode(file.read_bytes()).decode()
+        try:
+            content = base64.b64encode(file.read_bytes()).decode()
+        except OSError as error:
+            raise InputError(f"Record {file} cannot be read ({error.strerror}); check the path.") from None
         read: dict[str, Any] = self.ask("POST", "/api/records", {"content": content})
         return read if cap is None else {"cap": cap, **read}
+
+    def growth(self, first: str, second: str, language: str = "en") -> dict[str, Any]:
+        """The later case beside the earlier one of the same aneurysm: `headline`, `tables` of changes, `scene` of the wall."""
+        asked = urllib.parse.urlencode({"since": first, "language": language})
+        found: dict[str, Any] = self.ask("GET", f"/api/cases/{_id(second)}/growth?{asked}")
+        return found
 
     def cancel(self, case: str) -> bool:
         return bool(self.ask("DELETE", f"/api/cases/{_id(case)}/jobs")["canceled"])
