@@ -42,9 +42,8 @@ def filled(system: System, tmp_path: Path) -> System:
     """A system with users, two assessed cases that share a file, a sealed identity and a trail."""
     for number in (1, 2):
         case_id = add_case(system, f"Study {number}")
-        write_case(
-            tmp_path / f"case{number}", {"model/shared": "shared", "model/own": f"of {number} äö 脑", "boundary/a": "b" * number}
-        )
+        files = {"model/shared": "shared", "model/own": f"of {number} äö 脑", "boundary/a": "b" * number}
+        write_case(tmp_path / f"case{number}", files)
         publish(system, case_id, Finding(tmp_path / f"case{number}", ("model", "boundary")))
         system.pseudonyms.keep(case_id, {"PatientName": f"Doe^Jane {number}"})
         with system.database.writing() as session:
@@ -172,6 +171,7 @@ def test_what_was_under_way_goes_on_or_is_asked_for_again(filled: System, empty:
         assert job is not None and job.case_id == waiting
 
 
+@pytest.mark.slow
 def test_by_the_two_commands_a_running_server_becomes_another(
     filled: System, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

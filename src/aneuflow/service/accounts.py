@@ -13,7 +13,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from aneuflow.errors import InputError
-from aneuflow.service.models import SignIn, Token, User
+from aneuflow.service.models import ProviderAccount, SignIn, Token, User
 from aneuflow.service.problems import Problem
 from aneuflow.service.settings import ServiceSettings
 
@@ -67,9 +67,19 @@ def add_user(session: Session, name: str, password: str, is_administrator: bool 
 
 
 def set_password(session: Session, user: User, password: str, must_change: bool) -> None:
-    """A new password ends every session and every token of the user: whoever had the old one may have made them."""
+    """A new password ends every session and every token of the user: whoever had the old one may have made them.
+
+    Raises InputError where it is too weak, or where the user signs in elsewhere.
+    """
+    if session.scalar(select(ProviderAccount.user_id).where(ProviderAccount.user_id == user.id)) is not None:
+        raise InputError(f"User {user.name} signs in at the provider of identities and has no password here; change it there.")
     check_password(password, user.name)
     user.password_hash, user.must_change, user.failures, user.locked_until = _HASHER.hash(password), must_change, 0, 0.0
+    end_all(session, user)
+
+
+def end_all(session: Session, user: User) -> None:
+    """End the user's sessions and tokens."""
     session.execute(delete(SignIn).where(SignIn.user_id == user.id))
     session.execute(delete(Token).where(Token.user_id == user.id))
 
@@ -90,10 +100,16 @@ def sign_in(session: Session, name: str, password: str, settings: ServiceSetting
             user.failures, user.locked_until = 0, now + 60 * settings.lockout_minutes
         return None
     user.failures = 0
+    return user, *open_session(session, user, settings)
+
+
+def open_session(session: Session, user: User, settings: ServiceSettings) -> tuple[str, str]:
+    """The cookie's secret and the CSRF token of a new session."""
+    now = time.time()
     secret, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     session.execute(delete(SignIn).where(SignIn.created < now - 3600 * settings.session_hours))
     session.add(SignIn(secret_hash=hash_of(secret), user_id=user.id, csrf=csrf, created=now, last_seen=now))
-    return user, secret, csrf
+    return secret, csrf
 
 
 def refused() -> Problem:

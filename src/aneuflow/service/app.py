@@ -6,12 +6,21 @@ from fastapi import FastAPI
 
 from aneuflow import __version__
 from aneuflow.service.access import refuse_endpoints_without_door
-from aneuflow.service.api import archive, cases, judgements, operation, people, results, terminal
+from aneuflow.service.api import archive, cases, judgements, oidc, operation, people, results, terminal
 from aneuflow.service.middleware import Guard
 from aneuflow.service.problems import answer_problems
 from aneuflow.service.system import System
 
-ROUTERS = (people.router, archive.router, cases.router, results.router, judgements.router, operation.router, terminal.router)
+ROUTERS = (
+    people.router,
+    oidc.router,
+    archive.router,
+    cases.router,
+    results.router,
+    judgements.router,
+    operation.router,
+    terminal.router,
+)
 
 
 def create_app(system: System) -> FastAPI:

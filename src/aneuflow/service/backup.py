@@ -25,7 +25,7 @@ from aneuflow.case.folder import file_hash
 from aneuflow.errors import InputError, ResourceError
 from aneuflow.service import audit, jobs
 from aneuflow.service.database import migrations
-from aneuflow.service.models import Base, Case, CaseFile, Job, SignIn, Upload, User, Worker
+from aneuflow.service.models import Base, Case, CaseFile, Job, ProviderSignIn, SignIn, Upload, User, Worker
 from aneuflow.service.objects import Objects, StoreAway
 from aneuflow.service.seal import Seal
 from aneuflow.service.settings import ServiceSettings
@@ -35,7 +35,7 @@ from aneuflow.types import Progress
 CONTENTS, PSEUDONYMS = "backup.json", "pseudonyms"
 LOST_UPLOAD = "Its upload had not been read when the backup was made; upload it again."
 # Of the moment: who is signed in, which machines are there.
-_LEFT_OUT = {SignIn.__tablename__, Worker.__tablename__}
+_LEFT_OUT = {SignIn.__tablename__, ProviderSignIn.__tablename__, Worker.__tablename__}
 _ROWS_AT_ONCE = 500
 
 

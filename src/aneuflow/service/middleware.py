@@ -86,7 +86,7 @@ class Guard:
         address, headers = _address(scope), Headers(scope=scope)
         if not self._limit.allows(address):
             return 429, "too_many_requests"
-        signs_in = scope["path"] == "/api/session" and scope["method"] == "POST"
+        signs_in = (scope["method"], scope["path"]) in (("POST", "/api/session"), ("GET", "/api/oidc/sign-in"))
         if signs_in and not self._sign_in_limit.allows(address):
             return 429, "too_many_sign_ins"
         if scope["method"] in ("GET", "HEAD") or scope["path"].startswith("/api/uploads/"):
@@ -110,7 +110,8 @@ class Guard:
         REQUESTS.labels(action, method, str(status)).observe(seconds)
         facts = {"method": method, "action": action, "status": status, "ms": round(1000 * seconds, 1), "case": case_id}
         log.info("request", extra={"facts": facts})
-        if not user or (method == "GET" and self._is_repeated(user, action, scope["path"], str(status))):
+        is_read = method == "GET" and not state.get("is_sign_in")
+        if not user or (is_read and self._is_repeated(user, action, scope["path"], str(status))):
             return
         deed = audit.Deed(user, action, status, project_id, case_id, _address(scope), state.get("detail", ""))
         with self.system.database.writing() as session:

@@ -34,6 +34,27 @@ class User(Base):
     created: Mapped[float] = mapped_column(Float, default=time.time)
 
 
+class ProviderAccount(Base):
+    """Whom a provider of identities calls `subject`; such a user has no password here."""
+
+    __tablename__ = "provider_accounts"
+    issuer: Mapped[str] = mapped_column(String(200), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(255), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), unique=True, index=True)
+    created: Mapped[float] = mapped_column(Float, default=time.time)
+
+
+class ProviderSignIn(Base):
+    """A sign-in that has gone to the provider and not come back; state and browser's secret as SHA-256 alone."""
+
+    __tablename__ = "provider_sign_ins"
+    state_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    browser_hash: Mapped[str] = mapped_column(String(64))
+    nonce: Mapped[str] = mapped_column(String(64))
+    verifier: Mapped[str] = mapped_column(String(64))
+    created: Mapped[float] = mapped_column(Float, default=time.time)
+
+
 class SignIn(Base):
     """A session of the browser; the cookie's secret is kept as its SHA-256 alone."""
 

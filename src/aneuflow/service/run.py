@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -58,6 +59,11 @@ def run_server(settings: ServiceSettings, tell: Callable[[str], None], cases: Se
         uvicorn.Server(config).run(sockets=[listener])
 
 
+def _as_text(value: object) -> str:
+    """As the environment has it: tables as JSON."""
+    return json.dumps(value) if isinstance(value, dict) else str(value)
+
+
 @contextmanager
 def dispatching(settings: ServiceSettings) -> Iterator[None]:
     """A dispatcher beside the block, unless this machine has no job slots."""
@@ -65,7 +71,7 @@ def dispatching(settings: ServiceSettings) -> Iterator[None]:
         yield
         return
     given = settings.model_dump(mode="json", exclude_none=True)
-    environment = {**os.environ, **{f"ANEUFLOW_{name.upper()}": str(value) for name, value in given.items()}}
+    environment = {**os.environ, **{f"ANEUFLOW_{name.upper()}": _as_text(value) for name, value in given.items()}}
     ending = threading.Event()
     started: list[subprocess.Popen[bytes]] = []
 

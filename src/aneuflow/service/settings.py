@@ -5,11 +5,21 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from aneuflow.errors import InputError
+
+# In a project; of several that a user is granted, the first counts.
+ROLES = ("administrator", "editor", "reader", "auditor")
+
+
+def is_safe(address: str) -> bool:
+    """Whether nobody on the way can change what is said there: https, or this machine itself."""
+    parts = urlsplit(address)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1"))
 
 
 class ServiceSettings(BaseSettings):
@@ -62,6 +72,19 @@ class ServiceSettings(BaseSettings):
         description="Port a DIMSE archive sends to (C-MOVE), on the machine that reads uploads; else C-GET.",
     )
 
+    oidc_issuer: str = Field("", description="Provider of identities (OpenID Connect) that users may sign in at: its address.")
+    oidc_title: str = Field("", max_length=40, description="How the page for signing in calls the provider.")
+    oidc_client_id: str = Field("", description="How the provider calls this system.")
+    oidc_client_secret: str = Field("", description="Secret that the provider gave to this system; empty: none (PKCE alone).")
+    oidc_scope: str = Field("openid profile", description="What is asked of the provider.")
+    oidc_name_claim: str = Field("preferred_username", description="Claim with the user's name; else the subject is taken.")
+    oidc_roles_claim: str = Field("groups", description="Claim with the user's groups or roles, a.b for b within a.")
+    oidc_roles: dict[str, list[str]] = Field(
+        {},
+        description='What each value of that claim grants: "PROJECT: ROLE", or "administrator" (of the system); '
+        "empty: roles are given here.",
+    )
+
     session_idle_minutes: float = Field(30.0, gt=0.0, le=1440.0, description="A session without requests ends after this.")
     session_hours: float = Field(12.0, gt=0.0, le=168.0, description="A session ends after this in any case.")
     lockout_failures: int = Field(5, ge=2, le=100, description="Wrong passwords in a row that lock an account.")
@@ -73,6 +96,20 @@ class ServiceSettings(BaseSettings):
     def _has_both_parts_of_tls(self) -> ServiceSettings:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key belong together")
+        return self
+
+    @model_validator(mode="after")
+    def _has_all_for_the_provider(self) -> ServiceSettings:
+        if self.oidc_issuer and not (self.oidc_client_id and self.public_url):
+            raise ValueError("oidc_issuer needs oidc_client_id and public_url")
+        if self.oidc_issuer and not is_safe(self.oidc_issuer):
+            raise ValueError("oidc_issuer must be https")
+        grants = {grant for grants in self.oidc_roles.values() for grant in grants} - {"administrator"}
+        wrong = next(
+            (grant for grant in sorted(grants) if grant.rpartition(":")[2].strip() not in ROLES or ":" not in grant), None
+        )
+        if wrong is not None:
+            raise ValueError(f"{wrong!r} in oidc_roles is neither administrator nor PROJECT: ROLE")
         return self
 
     @classmethod

@@ -13,6 +13,7 @@ from aneuflow.service.accounts import add_user, new_password
 from aneuflow.service.database import Database
 from aneuflow.service.models import Membership, Project, User
 from aneuflow.service.objects import Objects
+from aneuflow.service.provider import Provider
 from aneuflow.service.pseudonyms import Pseudonyms
 from aneuflow.service.seal import Seal
 from aneuflow.service.settings import ServiceSettings
@@ -29,6 +30,7 @@ class System:
     database: Database
     objects: Objects
     pseudonyms: Pseudonyms
+    provider: Provider | None = None
 
 
 def open_system(settings: ServiceSettings) -> System:
@@ -42,7 +44,8 @@ def open_system(settings: ServiceSettings) -> System:
     database = Database(settings.database)
     database.migrate()
     pseudonyms = Pseudonyms(settings)  # which makes the key
-    return System(settings, database, Objects(settings, Seal(settings.seal_key.read_bytes())), pseudonyms)
+    objects = Objects(settings, Seal(settings.seal_key.read_bytes()))
+    return System(settings, database, objects, pseudonyms, Provider(settings) if settings.oidc_issuer else None)
 
 
 def first_start(system: System) -> str | None:
