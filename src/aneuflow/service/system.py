@@ -11,7 +11,7 @@ from sqlalchemy import select
 from aneuflow.errors import ResourceError
 from aneuflow.service.accounts import add_user, new_password
 from aneuflow.service.database import Database
-from aneuflow.service.models import Membership, Project, User
+from aneuflow.service.models import AuditHead, Membership, Project, User
 from aneuflow.service.objects import Objects
 from aneuflow.service.provider import Provider
 from aneuflow.service.pseudonyms import Pseudonyms
@@ -51,6 +51,7 @@ def open_system(settings: ServiceSettings) -> System:
 def first_start(system: System) -> str | None:
     """Where there is no user yet: an administrator and a project; gives the password, None where there were users."""
     with system.database.writing() as session:
+        session.get(AuditHead, 1, with_for_update=True)  # of several that start at once, one is the first
         if session.scalar(select(User.id).limit(1)) is not None:
             return None
         password = new_password()
