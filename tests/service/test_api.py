@@ -127,3 +127,32 @@ def test_unforeseen_failures_are_for_administrators_of_the_system(system: System
 
 def test_a_number_no_database_holds_is_refused(people: dict[str, Person], project: dict[str, Any]) -> None:
     assert people["administrator"].status("GET", f"/api/projects/{project['id']}/audit?before={2**70}") == 422
+
+
+def test_no_one_shuts_out_the_last_administrator(people: dict[str, Person], project: dict[str, Any]) -> None:
+    person, members = people["administrator"], f"/api/projects/{project['id']}/members"
+    users = {user["name"]: user for user in person("GET", "/api/users")}
+    refused = person.http.patch(f"/api/users/{users['administrator']['id']}", json={"disabled": True})
+    assert refused.status_code == 409 and "your own account" in refused.json()["detail"]
+    for method, given in (("DELETE", None), ("PUT", {"role": "reader"})):
+        refused = person.http.request(method, f"{members}/administrator", json=given)
+        assert refused.status_code == 409 and "without an administrator" in refused.json()["detail"]
+    assert {member["name"]: member["role"] for member in person("GET", members)}["administrator"] == "administrator"
+    person("PUT", f"{members}/reader", json={"role": "administrator"})
+    person("DELETE", f"{members}/administrator")
+    assert person.status("GET", members) == 404
+
+
+def test_an_administrator_sees_and_ends_tokens_and_shuts_out_at_once(people: dict[str, Person]) -> None:
+    reader, person = people["reader"], people["administrator"]
+    bearer = {"authorization": f"Bearer {reader('POST', '/api/tokens', json={'name': 'script'})['secret']}"}
+    user = next(user for user in person("GET", "/api/users") if user["name"] == "reader")
+    assert user["tokens"] == 1 and user["is_local"] and not user["locked_out"]
+    assert reader.status("DELETE", f"/api/users/{user['id']}/tokens") == 403
+    person("DELETE", f"/api/users/{user['id']}/tokens")
+    assert person.status("GET", "/api/cases", headers=bearer) == 401
+    assert person.status("DELETE", "/api/users/nobody/tokens") == 404
+    person("PATCH", f"/api/users/{user['id']}", json={"disabled": True})
+    assert reader.status("GET", "/api/cases") == 401
+    person("PATCH", f"/api/users/{user['id']}", json={"disabled": False})
+    assert reader.status("GET", "/api/cases") == 200

@@ -57,7 +57,8 @@ def test_every_text_the_terminal_asks_for_is_there_and_none_is_left_over() -> No
 
 def test_every_refusal_has_its_words_and_no_words_are_left_over() -> None:
     source = "\n".join(file.read_text("utf-8") for file in (ROOT / "src" / "aneuflow" / "service").rglob("*.py"))
-    used = set(re.findall(r'Problem\(\s*\d+, "([a-z_]+)"|said(?:: ClassVar)? = "([a-z_]+)"|return 4\d\d, "([a-z_]+)"', source))
+    ways = (r'Problem\(\s*\d+, "', r'said(?:: ClassVar)? = "', r'return 4\d\d, "', r'_refused\(request, "')
+    used = set(re.findall("|".join(f'{way}([a-z_]+)"' for way in ways), source))
     codes = {code for found in used for code in found if code}
     assert codes == {key.removeprefix("refusal.") for key in catalogue("zh") if key.startswith("refusal.")}
 
@@ -117,6 +118,58 @@ def _make_a_token(page: Any, server: Server) -> None:
     secret = page.locator("[role=alert] code").inner_text()
     assert [project["role"] for project in Client(server.address, secret).projects()] == ["editor"]
     page.get_by_role("link", name="aneuflow").click()
+
+
+@needs_browser
+def test_the_page_for_signing_in_names_the_provider_and_says_why_it_refused(server: Server) -> None:
+    with browsing(server.address, 20) as page:
+        assert page.get_by_role("link", name="Sign in with").count() == 0
+        page.route("**/api/oidc", lambda route: route.fulfill(json={"configured": True, "title": "Ward ID"}))
+        page.goto(f"{server.address}/?refused=oidc_no_role")
+        page.get_by_role("link", name="Sign in with Ward ID").wait_for()
+        assert page.get_by_role("link", name="Sign in with Ward ID").get_attribute("href") == "/api/oidc/sign-in"
+        assert "no role in this system" in page.get_by_role("alert").inner_text()
+        assert "refused" not in page.url
+
+
+@needs_browser
+def test_an_administrator_makes_users_and_projects_and_gives_roles(server: Server, administrator: Person) -> None:
+    with browsing(server.address, 20, expected=r"status of 40[149]") as page:
+        _sign_in(page, "administrator", OWN_PASSWORD)
+        page.get_by_role("link", name="Users").click()
+        page.fill("[name=new_user]", "dr.lee")
+        page.get_by_role("button", name="Make the user").click()
+        first = page.locator("[role=alert] code").inner_text()
+        page.locator(".users tr", has_text="dr.lee").get_by_text("first password not changed").wait_for()
+        page.get_by_role("button", name="Check the chain").click()
+        page.get_by_text("lines is whole").wait_for()
+        page.fill("[name=new_project]", "Ward 3")
+        page.get_by_role("button", name="Make the project").click()
+        page.get_by_role("heading", name="Ward 3").wait_for()
+        page.fill("[name=retention_days]", "7")
+        page.get_by_role("button", name="Save").click()
+        page.get_by_text("Saved.").wait_for()
+        page.fill("[name=member]", "dr.lee")
+        page.select_option("[name=member_role]", "editor")
+        page.get_by_role("button", name="Add").click()
+        page.get_by_label("Role: dr.lee").wait_for()
+        page.get_by_label("Role: administrator").select_option("reader")
+        page.get_by_text("left without an administrator").wait_for()
+        page.get_by_label("Role: dr.lee").select_option("auditor")
+        page.reload()
+        page.locator(".trail").get_by_text("dr.lee auditor").wait_for()
+        ward = next(project for project in administrator("GET", "/api/projects") if project["name"] == "Ward 3")
+        assert ward["retention_days"] == 7
+        members = administrator("GET", f"/api/projects/{ward['id']}/members")
+        assert members == [{"name": "administrator", "role": "administrator"}, {"name": "dr.lee", "role": "auditor"}]
+        page.get_by_role("link", name="Users").click()
+        row = page.locator(".users tr", has_text="dr.lee")
+        row.get_by_role("button", name="Lock").click()
+        page.locator("dialog .danger").click()
+        row.get_by_text("locked").wait_for()
+        page.get_by_role("button", name="Sign out").click()
+        _sign_in(page, "dr.lee", first)
+        page.get_by_role("alert").filter(has_text="locked").wait_for()
 
 
 def test_an_upload_cut_off_goes_on_where_it_stood(server: Server, administrator: Person) -> None:

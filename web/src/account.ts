@@ -39,19 +39,27 @@ async function fill(place: HTMLElement, fresh = ""): Promise<void> {
       element("div", { className: "row end" }, element("button", { type: "submit", className: "main" }, t("token_make")))));
 }
 
-/** What one may set or take of one's projects: whether readers judge first, and what they judged. */
+/** The projects whose settings, members or trail one may see or change. */
 async function fillProjects(place: HTMLElement): Promise<void> {
   const known = (await get<Project[]>("/api/projects")).filter(({ role }) => mayChange(role) || mayAudit(role));
   if (!known.length) return;
-  const rows = known.map((project) => {
-    const asked = element("input", { type: "checkbox", checked: project.judgement_first, disabled: !mayChange(project.role),
-      "aria-label": `${t("judge_setting")}: ${project.name}`, onchange: async () => {
-        const isKept = await attempt(() => ask("PUT", `/api/projects/${project.id}/judgement-first`, { asked: asked.checked }));
-        if (!isKept) asked.checked = !asked.checked;
-      } });
-    const table = element("a", { href: address(`/api/projects/${project.id}/judgements.csv`), className: "button" }, t("judge_table"));
-    return [project.name, asked, mayAudit(project.role) ? table : ""];
-  });
+  const rows = known.map((project) => [element("a", { href: `#/projects/${project.id}` }, project.name), t(`role_${project.role}`), judgementSwitch(project),
+    mayAudit(project.role) ? judgementTable(project) : ""]);
   place.replaceChildren(element("h2", {}, t("projects")), element("p", { className: "soft" }, t("judge_setting_lead")),
-    table([t("project"), t("judge_setting"), ""], rows));
+    table([t("project"), t("role"), t("judge_setting"), ""], rows, { className: "middle" }));
+}
+
+/** Whether readers of the project judge first. */
+export function judgementSwitch(project: Project): HTMLInputElement {
+  const asked = element("input", { type: "checkbox", checked: project.judgement_first, disabled: !mayChange(project.role),
+    "aria-label": `${t("judge_setting")}: ${project.name}`, onchange: async () => {
+      const isKept = await attempt(() => ask("PUT", `/api/projects/${project.id}/judgement-first`, { asked: asked.checked }));
+      if (!isKept) asked.checked = !asked.checked;
+    } });
+  return asked;
+}
+
+/** All that was judged, to be saved. */
+export function judgementTable(project: Project): HTMLElement {
+  return element("a", { href: address(`/api/projects/${project.id}/judgements.csv`), className: "button" }, t("judge_table"));
 }

@@ -6,7 +6,9 @@ import { t, worded } from "./texts";
 /** `case_id`: the one case there is, on the page of `aneuflow edit`. */
 export interface Me { name: string; is_administrator: boolean; must_change: boolean; csrf: string; case_id?: string }
 export type Role = "reader" | "editor" | "administrator" | "auditor";
-export interface Project { id: string; name: string; role: Role; judgement_first: boolean }
+export interface Project {
+  id: string; name: string; role: Role; judgement_first: boolean; running_quota: number; queued_quota: number; retention_days: number;
+}
 export interface Job {
   kind: string; state: string; stage: string; fraction: number; remaining_s: number | null;
   reason: string; created: number; started: number; ended: number;

@@ -4,10 +4,12 @@ import { ask, attempt, get, keepCsrf, type Me } from "./api";
 import { casePage } from "./case/page";
 import { comparePage } from "./compare";
 import { button, choice, element } from "./dom";
+import { projectPage } from "./project";
 import { firstPasswordPage, signInPage } from "./sign-in";
 import "./style.css";
 import { language, speak, t, type Language } from "./texts";
 import { tray } from "./upload";
+import { usersPage } from "./users";
 import { worklistPage } from "./worklist";
 
 const THEME = "aneuflow.theme";
@@ -19,6 +21,7 @@ function shell(): HTMLElement {
   const languages = choice([["en", "English"], ["zh", "中文"]], language(), { "aria-label": t("language"), name: "language",
     onchange: async () => { await speak(languages.value as Language); show(); } });
   const who = me && !me.case_id ? [
+    me.is_administrator && element("a", { href: "#/users" }, t("users")),
     element("a", { href: "#/account" }, me.name),
     button(t("sign_out"), () => attempt(async () => { await ask("DELETE", "/api/session"); leave(); }), { className: "plain" }),
   ] : [];
@@ -61,6 +64,8 @@ function show(secret = ""): void {
   if (me.case_id) void casePage(main, me.case_id, page.signal);
   else if (kind === "cases" && id) void casePage(main, id, page.signal);
   else if (kind === "compare" && id && other) void comparePage(main, id, other, page.signal);
+  else if (kind === "projects" && id) void projectPage(main, id);
+  else if (kind === "users" && me.is_administrator) void usersPage(main, me);
   else if (kind === "account") void accountPage(main, me, enter);
   else void worklistPage(main, page.signal);
 }

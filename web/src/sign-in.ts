@@ -1,6 +1,7 @@
-import { ask, type Me } from "./api";
+import { address } from "./address";
+import { ask, get, type Me } from "./api";
 import { element, labeled } from "./dom";
-import { t } from "./texts";
+import { t, worded } from "./texts";
 
 function password(name: string, autocomplete: AutoFill): HTMLInputElement {
   return element("input", { type: "password", name, autocomplete, required: true, maxLength: 256 });
@@ -25,8 +26,20 @@ function form(title: string, lead: string, act: string, fields: HTMLElement[], s
 export function signInPage(root: HTMLElement, entered: (me: Me, secret: string) => void): void {
   const name = element("input", { name: "name", autocomplete: "username", required: true, maxLength: 64 });
   const secret = password("password", "current-password");
-  root.replaceChildren(form(t("sign_in"), t("research"), t("sign_in"), [labeled(t("name"), name), labeled(t("password"), secret)],
-    async () => entered(await ask<Me>("POST", "/api/session", { name: name.value, password: secret.value }), secret.value)));
+  // Where the provider of identities has sent back someone who may not enter, the address says why.
+  const refused = new URLSearchParams(location.search).get("refused"), other = element("div", { className: "elsewhere", hidden: true });
+  const made = form(t("sign_in"), t("research"), t("sign_in"), [labeled(t("name"), name), labeled(t("password"), secret)],
+    async () => entered(await ask<Me>("POST", "/api/session", { name: name.value, password: secret.value }), secret.value));
+  made.append(other);
+  root.replaceChildren(made);
+  if (refused) {
+    made.querySelector(".error")!.textContent = worded(`refusal.${refused}`, t("refusal.oidc_refused"));
+    history.replaceState(null, "", location.pathname + location.hash);
+  }
+  void get<{ configured: boolean; title: string }>("/api/oidc").then(({ configured, title }) => {
+    other.hidden = !configured;
+    other.replaceChildren(element("a", { href: address("/api/oidc/sign-in"), className: "button" }, t("sign_in_at", { title: title || t("sign_in_provider") })));
+  }).catch(() => undefined);
 }
 
 /** The password that was given to someone must be changed before anything else. */

@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from aneuflow.service import accounts
 from aneuflow.service.access import COOKIE, OnProject, Open, Passed, SignedIn, SystemDoor, projects_of
 from aneuflow.service.accounts import Caller
-from aneuflow.service.models import Membership, Project, Token, User
+from aneuflow.service.models import Membership, Project, ProviderAccount, Token, User
 from aneuflow.service.problems import Problem
 from aneuflow.service.system import system_of
 
@@ -109,11 +109,20 @@ def change_password(
 
 @router.get("/api/users", dependencies=[Depends(SystemDoor())])
 def list_users(request: Request) -> list[dict[str, Any]]:
+    """Everyone who may sign in; `tokens` counts those that are still good, `is_local` is who has a password here."""
+    shown = ("id", "name", "is_administrator", "disabled", "must_change", "created")
+    good = select(Token.user_id, func.count()).where(Token.expires > time.time()).group_by(Token.user_id)
     with system_of(request).database.reading() as session:
-        users = session.scalars(select(User).order_by(User.name))
+        tokens = dict(session.execute(good).tuples().all())
+        elsewhere = set(session.scalars(select(ProviderAccount.user_id)))
         return [
-            {"id": user.id, "name": user.name, "is_administrator": user.is_administrator, "disabled": user.disabled}
-            for user in users
+            {
+                **{name: getattr(user, name) for name in shown},
+                "locked_out": user.locked_until > time.time(),
+                "tokens": tokens.get(user.id, 0),
+                "is_local": user.id not in elsewhere,
+            }
+            for user in session.scalars(select(User).order_by(User.name))
         ]
 
 
@@ -127,8 +136,13 @@ def add_user(request: Request, given: NewUser) -> dict[str, str]:
         return {"id": user.id, "name": user.name, "password": password}
 
 
-@router.patch("/api/users/{user_id}", dependencies=[Depends(SystemDoor())])
-def change_user(request: Request, user_id: str, given: UserChange) -> dict[str, str]:
+@router.patch("/api/users/{user_id}")
+def change_user(
+    request: Request, user_id: str, given: UserChange, caller: Annotated[Caller, Depends(SystemDoor())]
+) -> dict[str, str]:
+    """Who is disabled is out at once, tokens too, until that is taken back; no one can shut out oneself."""
+    if given.disabled and user_id == caller.user_id:
+        raise Problem(409, "own_account")
     password = accounts.new_password() if given.new_password else ""
     request.state.detail = user_id
     with system_of(request).database.writing() as session:
@@ -140,6 +154,16 @@ def change_user(request: Request, user_id: str, given: UserChange) -> dict[str, 
         if password:
             accounts.set_password(session, user, password, must_change=True)
         return {"id": user.id, "name": user.name, "password": password}
+
+
+@router.delete("/api/users/{user_id}/tokens", dependencies=[Depends(SystemDoor())])
+def remove_tokens(request: Request, user_id: str) -> None:
+    """End every token of a user, as of a machine that was given away."""
+    request.state.detail = user_id
+    with system_of(request).database.writing() as session:
+        if session.get(User, user_id) is None:
+            raise Problem(404, "no_user")
+        session.execute(delete(Token).where(Token.user_id == user_id))
 
 
 @router.get("/api/tokens")
@@ -210,7 +234,7 @@ def change_project(
 def list_members(request: Request, passed: Annotated[Passed, Depends(OnProject("manage"))]) -> list[dict[str, str]]:
     with system_of(request).database.reading() as session:
         found = session.execute(
-            select(User, Membership.role).join(Membership).where(Membership.project_id == passed.project.id)
+            select(User, Membership.role).join(Membership).where(Membership.project_id == passed.project.id).order_by(User.name)
         )
         return [{"name": user.name, "role": role} for user, role in found]
 
@@ -223,6 +247,7 @@ def set_member(request: Request, name: str, given: Member, passed: Annotated[Pas
         if user is None:
             raise Problem(404, "no_user_named", name=name)
         session.merge(Membership(project_id=passed.project.id, user_id=user.id, role=given.role))
+        _refuse_without_administrator(session, passed.project)
 
 
 @router.delete("/api/projects/{project_id}/members/{name}")
@@ -231,3 +256,12 @@ def remove_member(request: Request, name: str, passed: Annotated[Passed, Depends
     with system_of(request).database.writing() as session:
         who = select(User.id).where(User.name == name).scalar_subquery()
         session.execute(delete(Membership).where(Membership.project_id == passed.project.id, Membership.user_id == who))
+        _refuse_without_administrator(session, passed.project)
+
+
+def _refuse_without_administrator(session: Session, project: Project) -> None:
+    """Nobody could then give anyone a role again."""
+    session.flush()
+    left = select(Membership.user_id).where(Membership.project_id == project.id, Membership.role == "administrator")
+    if session.scalar(left.limit(1)) is None:
+        raise Problem(409, "last_administrator", project=project.name)
