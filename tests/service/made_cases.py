@@ -24,14 +24,14 @@ ON_BOTH = pytest.mark.parametrize("backend", ["sqlite", pytest.param("postgresql
 UPLOADED = b"raw bytes of Doe^Jane"
 
 
-def write_case(folder: Path, files: Mapping[str, str], settings: Mapping[str, Any] | None = None) -> CaseFolder:
-    """A case with one stage for each path "stage/file", holding a text."""
+def write_case(folder: Path, files: Mapping[str, str | bytes], settings: Mapping[str, Any] | None = None) -> CaseFolder:
+    """A case with one stage for each path "stage/file", holding a text or bytes."""
     case = CaseFolder(folder / CASE)
     stages = {}
     for path, content in files.items():
         name, _, _ = path.partition("/")
         (case.path / path).parent.mkdir(parents=True, exist_ok=True)
-        (case.path / path).write_text(content)
+        (case.path / path).write_bytes(content.encode() if isinstance(content, str) else content)
         stages[name] = StageRecord("done", "key", name, case.outputs(name), 1.0)
     write_json(case.manifest_file, {"input": {}, "settings": {}})
     case.save(Manifest({"kind": "mask", "sha256": "0"}, dict(settings or {}), stages))

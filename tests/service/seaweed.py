@@ -76,7 +76,8 @@ class Cluster:
         options = {"port.grpc": s3_grpc, "port.iceberg": 0, "port.lance": 0, "ip.bind": _HERE}
         self._start("s3", port=s3, filer=f"{_HERE}:{filer}.{filer_grpc}", config=folder / "s3.json", **options)
         self._wait(f"{self.address}/status")
-        self.shell(f"s3.bucket.create -name {BUCKET}", at_master, f"{_HERE}:{filer}.{filer_grpc}")
+        self._at = [f"-master={at_master}", f"-filer={_HERE}:{filer}.{filer_grpc}"]
+        self.shell(f"s3.bucket.create -name {BUCKET}")
 
     def _place(self, name: str) -> Path:
         place = self.folder / name
@@ -99,9 +100,12 @@ class Cluster:
         self.processes[name].kill()
         self.processes[name].wait()
 
-    def shell(self, command: str, master: str, filer: str) -> None:
-        given = [self._program, "shell", f"-master={master}", f"-filer={filer}"]
-        said = subprocess.run(given, input=f"{command}\nexit\n", capture_output=True, text=True, cwd=self.folder, timeout=60)
+    def shell(self, command: str) -> None:
+        """A command of those who run the store."""
+        given = [self._program, "shell", *self._at]
+        said = subprocess.run(
+            given, input=f"lock\n{command}\nunlock\nexit\n", capture_output=True, text=True, cwd=self.folder, timeout=60
+        )
         assert said.returncode == 0 and "error" not in said.stdout.lower(), said.stdout + said.stderr
 
     def _wait(self, address: str, seconds: float = 30.0) -> None:

@@ -56,6 +56,7 @@ class Pseudonyms:
     def forget(self, case_id: str) -> None:
         with self._database.writing() as session:
             session.execute(delete(_TABLE).where(_TABLE.c.case_id == case_id))
+        self._database.wipe_deleted()
 
     def sealed(self) -> Iterator[tuple[str, bytes, float]]:
         """Every row as it is kept: case, sealed identity, time."""

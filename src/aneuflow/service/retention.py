@@ -67,6 +67,8 @@ def purge_deleted(system: System, now: float) -> int:
             session.execute(delete(Case).where(Case.id == case_id))
             # Before the rows are gone for good: a name must not stay where nothing leads to it.
             system.pseudonyms.forget(case_id)
+    if due:
+        system.database.wipe_deleted()
     return len(due)
 
 
