@@ -30,4 +30,5 @@ def browsing(address: str, seconds: float, expected: str = EXPECTED) -> Iterator
         page.goto(address)
         yield page
         browser.close()
-    assert [line for line in told if not re.search(expected, line)] == []
+    unexpected = [line for line in told if not re.search(expected, line)]
+    assert not unexpected, unexpected

@@ -196,14 +196,14 @@ def test_the_terminal_serves_nothing_but_its_parts(server: Server, administrator
 def test_a_whole_case_from_upload_to_report_in_the_browser(tmp_path: Path) -> None:
     with serving(tmp_path / "data", threads_per_job=1) as server:
         server.administrator()
-        with browsing(server.address, 240) as page:
+        with browsing(server.address, 400, expected=r"status of 40[13]") as page:
             _sign_in(page, "administrator", OWN_PASSWORD)
             _let_readers_judge_first(page)
             _send(page, "Whole case", EXAMPLE)
             page.locator("dialog summary").first.click()
             _type_a_flow_record(page)
             page.select_option("[name='input.kind']", "mask")
-            page.fill("[name='simulate.resolution_mm']", "0.4")
+            page.fill("[name='simulate.resolution_mm']", "0.5")
             page.check("[name='simulate.steady']")
             page.locator("dialog button[type=submit]").click()
             page.get_by_role("link", name="Received").click()
@@ -211,6 +211,7 @@ def test_a_whole_case_from_upload_to_report_in_the_browser(tmp_path: Path) -> No
             page.locator("#viewer.ready canvas").wait_for()
             _is_drawn(page)
             _measures_explain_themselves(page)
+            _the_flow_moves(page)
             _judges_before_the_grade(page)
             _reports_open(page)
             _the_record_is_what_flows(page)
@@ -257,6 +258,8 @@ def _judges_before_the_grade(page: Any) -> None:
     assert (
         "A wide neck." in grade.locator(".beside").inner_text() and "before any grade" in grade.locator(".beside").inner_text()
     )
+    place = "document.querySelector('.grade .evidence').compareDocumentPosition(document.querySelector('.grade .beside'))"
+    assert page.evaluate(f"{place} & Node.DOCUMENT_POSITION_FOLLOWING"), "evidence comes before the grade"
     page.get_by_role("link", name="Report (page)").wait_for()
     shown = page.locator("#viewer .controls select").first.locator("option")
     shown.nth(before).wait_for(state="attached")  # the regions of the wall
@@ -273,6 +276,20 @@ def _the_record_is_what_flows(page: Any) -> None:
 def _is_drawn(page: Any) -> None:
     picture = Image.open(io.BytesIO(page.locator("#viewer .stage-area").screenshot())).convert("RGB")
     assert (np.ptp(np.asarray(picture, dtype=int), axis=2) > 40).mean() > 0.1
+
+
+def _the_flow_moves(page: Any) -> None:
+    """Also where the grade is not shown yet, of which it says nothing."""
+    page.check("[name=flow]")
+    page.locator(".flow").get_by_text("Steady flow").wait_for()
+    pictures = []
+    for _ in range(2):
+        page.wait_for_timeout(1500)
+        pictures.append(Image.open(io.BytesIO(page.locator("#viewer canvas").screenshot())).convert("RGB"))
+    first, second = (np.asarray(picture, dtype=int) for picture in pictures)
+    assert (np.abs(first - second).max(axis=2) > 40).mean() > 1e-3
+    page.get_by_role("button", name="Pause").click()
+    page.uncheck("[name=flow]")
 
 
 def _measures_explain_themselves(page: Any) -> None:
