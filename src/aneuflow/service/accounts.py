@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
+import threading
 import time
 from dataclasses import dataclass
 
@@ -13,6 +15,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from aneuflow.errors import InputError
+from aneuflow.service.database import Database
 from aneuflow.service.models import ProviderAccount, SignIn, Token, User
 from aneuflow.service.problems import Problem
 from aneuflow.service.settings import ServiceSettings
@@ -21,6 +24,8 @@ LEAST_PASSWORD_LENGTH = 12
 TOKEN_PREFIX = "aneuflow_"
 # Parameters of RFC 9106, second choice (64 MiB), with fewer lanes than cores a small machine has.
 _HASHER = PasswordHasher(time_cost=3, memory_cost=65536, parallelism=2)
+# Each takes 64 MiB and two cores: more at once would be no faster.
+_HASHING = threading.BoundedSemaphore(max(2, (os.cpu_count() or 1) // 2))
 # Compared against where the name is unknown, so that time does not tell which names exist.
 _NO_ONE = _HASHER.hash(secrets.token_hex(16))
 _SECONDS_BETWEEN_SEEN = 30.0
@@ -84,23 +89,26 @@ def end_all(session: Session, user: User) -> None:
     session.execute(delete(Token).where(Token.user_id == user.id))
 
 
-def sign_in(session: Session, name: str, password: str, settings: ServiceSettings) -> tuple[User, str, str] | None:
+def sign_in(database: Database, name: str, password: str, settings: ServiceSettings) -> tuple[User, str, str] | None:
     """The user, the cookie's secret and the CSRF token; None where it is refused, which the same sentence says always.
 
-    What failed is counted, so the caller's transaction must be kept in either case.
+    The password is judged before the database is written to: nobody else waits for that.
     """
-    user = session.scalar(select(User).where(User.name == name))
-    right = _is_right(_NO_ONE if user is None else user.password_hash, password)
-    now = time.time()
-    if user is None or user.disabled or user.locked_until > now:
-        return None
-    if not right:
-        user.failures += 1
-        if user.failures >= settings.lockout_failures:
-            user.failures, user.locked_until = 0, now + 60 * settings.lockout_minutes
-        return None
-    user.failures = 0
-    return user, *open_session(session, user, settings)
+    with database.reading() as session:
+        kept = session.scalar(select(User.password_hash).where(User.name == name)) or _NO_ONE
+    right = _is_right(kept, password)
+    with database.writing() as session:
+        user = session.scalar(select(User).where(User.name == name).with_for_update())
+        now = time.time()
+        if user is None or user.disabled or user.locked_until > now:
+            return None
+        if not right or user.password_hash != kept:
+            user.failures += 1
+            if user.failures >= settings.lockout_failures:
+                user.failures, user.locked_until = 0, now + 60 * settings.lockout_minutes
+            return None
+        user.failures = 0
+        return user, *open_session(session, user, settings)
 
 
 def open_session(session: Session, user: User, settings: ServiceSettings) -> tuple[str, str]:
@@ -122,7 +130,8 @@ def is_password_of(user: User, password: str) -> bool:
 
 def _is_right(hashed: str, password: str) -> bool:
     try:
-        return _HASHER.verify(hashed, password)
+        with _HASHING:
+            return _HASHER.verify(hashed, password)
     except (VerifyMismatchError, InvalidHashError):
         return False
 

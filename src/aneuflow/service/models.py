@@ -100,7 +100,12 @@ class Case(Base):
     """`label` is the name people give it, never a patient's; `manifest` is the case folder's case.json."""
 
     __tablename__ = "cases"
-    __table_args__ = (Index("cases_listed", "project_id", "deleted", "created"),)
+    # Found and sorted within these alone: a row of a case is long.
+    __table_args__ = (
+        Index("cases_listed", "project_id", "deleted", "created", "label"),
+        Index("cases_by_label", "project_id", "deleted", "label", "created"),
+        Index("cases_by_size", "project_id", "deleted", "diameter_mm", "created"),
+    )
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
     label: Mapped[str] = mapped_column(String(80))

@@ -43,6 +43,7 @@ def run_server(settings: ServiceSettings, tell: Callable[[str], None], cases: Se
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=130,  # longer than browsers and proxies keep a connection, or it is cut as they use it again
         forwarded_allow_ips=settings.forwarded_allow_ips,
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,

@@ -70,8 +70,8 @@ def _me(caller: Caller) -> dict[str, Any]:
 @router.post("/api/session", dependencies=[Depends(Open())])
 def sign_in(request: Request, response: Response, given: Credentials) -> dict[str, Any]:
     system = system_of(request)
-    with system.database.writing() as session:
-        passed = accounts.sign_in(session, given.name, given.password, system.settings)
+    passed = accounts.sign_in(system.database, given.name, given.password, system.settings)
+    with system.database.reading() as session:
         request.state.user = given.name if passed else "unknown"
         if not passed and session.scalar(select(User.id).where(User.name == given.name)) is not None:
             # What is no account's name may be a password typed into the wrong field.
