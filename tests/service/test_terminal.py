@@ -196,7 +196,7 @@ def test_the_terminal_serves_nothing_but_its_parts(server: Server, administrator
 def test_a_whole_case_from_upload_to_report_in_the_browser(tmp_path: Path) -> None:
     with serving(tmp_path / "data", threads_per_job=1) as server:
         server.administrator()
-        with browsing(server.address, 400, expected=r"status of 40[13]") as page:
+        with browsing(server.address, 460, expected=r"status of 40[13]") as page:
             _sign_in(page, "administrator", OWN_PASSWORD)
             _let_readers_judge_first(page)
             _send(page, "Whole case", EXAMPLE)
