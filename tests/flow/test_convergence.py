@@ -23,9 +23,15 @@ def test_fewer_checks_are_left_as_the_changes_fall() -> None:
 def test_swings_about_a_mean_that_stays_are_known_from_creeping() -> None:
     step = np.arange(12)
     swinging = np.stack([2.0 + 0.06 * np.sin(np.pi / 2 * step), np.full(12, 3.0)], axis=1)
-    assert wavers_about_a_mean(swinging, 4, TOLERANCE, LEAST)
+    assert wavers_about_a_mean(swinging, 4, TOLERANCE, LEAST) == 2
     creeping = swinging + np.array([0.0, 0.02]) * step[:, None]
-    assert not wavers_about_a_mean(creeping, 4, TOLERANCE, LEAST)
+    assert wavers_about_a_mean(creeping, 4, TOLERANCE, LEAST) == 0
     drifting = swinging * (1.0 + 0.005 * step[:, None])
-    assert not wavers_about_a_mean(drifting, 4, TOLERANCE, LEAST)
-    assert not wavers_about_a_mean(swinging[:7], 4, TOLERANCE, LEAST)
+    assert wavers_about_a_mean(drifting, 4, TOLERANCE, LEAST) == 0
+    assert wavers_about_a_mean(swinging[:7], 4, TOLERANCE, LEAST) == 0
+
+
+def test_a_slow_swing_is_seen_over_as_many_blocks_as_it_takes() -> None:
+    swing = 2.0 + 0.2 * np.sin(2.0 * np.pi * np.arange(16) / 8.0)[:, None]
+    assert wavers_about_a_mean(swing, 4, TOLERANCE[:1], LEAST[:1]) == 4
+    assert wavers_about_a_mean(swing[:12], 4, TOLERANCE[:1], LEAST[:1]) == 0

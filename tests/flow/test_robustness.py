@@ -8,9 +8,11 @@ import pytest
 from aneuflow.errors import MethodError, ResourceError
 from aneuflow.flow.checkpoint import SolverState
 from aneuflow.flow.problem import Problem
+from aneuflow.flow.result import Averages
 from aneuflow.flow.run import MACH_MARGIN, Run, TooFast
 from aneuflow.flow.settings import FlowSettings
 from aneuflow.flow.solve import simulate
+from aneuflow.flow.steady import CHECKS_PER_FLOW_THROUGH
 from aneuflow.types import BoundaryConditions, InletCondition, OutletCondition, Waveform
 from tests.flow.trees import BLOOD, sine
 from tests.flow.tubes import INLET, OUTLET, tube_model
@@ -101,6 +103,36 @@ def test_an_interrupted_run_goes_on_and_ends_alike(monkeypatch: pytest.MonkeyPat
 
     def stop_midway(fraction: float, message: str) -> None:
         if fraction > 0.4 and memory.state is not None:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        simulate(model, boundary, COARSE, stop_midway, memory)
+    resumed = simulate(model, boundary, COARSE, checkpoint=memory)
+    assert resumed.numerics["steps"] == whole.numerics["steps"]
+    for name, values in whole.wall_fields.items():
+        np.testing.assert_allclose(resumed.wall_fields[name], values, rtol=1e-5, atol=1e-7)
+
+
+def test_a_flow_that_swings_is_averaged_over_the_flow_throughs_that_agree_also_when_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("aneuflow.flow.problem._SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr("aneuflow.flow.steady._led", lambda *_: None)
+    monkeypatch.setattr("aneuflow.flow.steady.settled", lambda *_: (False, 0.1, 10.0))
+    model, boundary, memory = tube_model(1.5, 5.0, AXIS), conditions(), Memory()
+    counts, as_one = [], Averages.as_one
+
+    def counted(averages: Averages) -> Averages:
+        counts.append(averages.count)
+        return as_one(averages)
+
+    monkeypatch.setattr(Averages, "as_one", counted)
+    whole = simulate(model, boundary, COARSE)
+    assert whole.numerics["wavers"]
+    assert set(counts) == {2 * CHECKS_PER_FLOW_THROUGH}
+
+    def stop_midway(fraction: float, message: str) -> None:
+        if memory.state is not None and len(memory.state.arrays["history"]) == CHECKS_PER_FLOW_THROUGH + 3:
             raise Interrupted
 
     with pytest.raises(Interrupted):

@@ -203,7 +203,7 @@ def test_a_whole_case_from_upload_to_report_in_the_browser(tmp_path: Path) -> No
             page.locator("dialog summary").first.click()
             _type_a_flow_record(page)
             page.select_option("[name='input.kind']", "mask")
-            page.fill("[name='simulate.resolution_mm']", "0.5")
+            page.fill("[name='simulate.resolution_mm']", "0.4")
             page.check("[name='simulate.steady']")
             page.locator("dialog button[type=submit]").click()
             page.get_by_role("link", name="Received").click()

@@ -30,18 +30,20 @@ def settled(history: Sequence[Sequence[float]], window: int, tolerance: FloatArr
     return missed < 1.0, float(change.max()), missed
 
 
-def wavers_about_a_mean(history: Sequence[Sequence[float]], block: int, tolerance: FloatArray, least: FloatArray) -> bool:
-    """Whether the monitored numbers swing about means that stay, as where a steady inflow makes no steady flow.
+def wavers_about_a_mean(history: Sequence[Sequence[float]], block: int, tolerance: FloatArray, least: FloatArray) -> int:
+    """Over how many of the last blocks the monitored numbers swing about means that stay, as where no steady flow exists; or 0.
 
-    The means of the last two blocks of entries must differ by less than `least`, or by less than `tolerance` and less than half
-    of the swing in the last: what creeps one way does not.
+    The fewest blocks, an even number, of which the two halves agree: their means must differ by less than `least`, or by less
+    than `tolerance` and less than half of the swing in the last: what creeps one way does not.
     """
-    if len(history) < 2 * block:
-        return False
-    before, last = np.asarray(history[-2 * block :], dtype=np.float64).reshape(2, block, -1)
-    scale = np.maximum(np.abs(last).mean(axis=0), 1e-300)
-    change, swing = np.abs(last.mean(axis=0) - before.mean(axis=0)) / scale, np.ptp(last, axis=0) / scale
-    return bool(((change < least) | ((change < tolerance) & (change < 0.5 * swing))).all())
+    entries = np.asarray(history, dtype=np.float64)
+    for blocks in range(2, len(entries) // block + 1, 2):
+        before, last = entries[-blocks * block :].reshape(2, blocks // 2 * block, -1)
+        scale = np.maximum(np.abs(last).mean(axis=0), 1e-300)
+        change, swing = np.abs(last.mean(axis=0) - before.mean(axis=0)) / scale, np.ptp(last, axis=0) / scale
+        if ((change < least) | ((change < tolerance) & (change < 0.5 * swing))).all():
+            return blocks
+    return 0
 
 
 def checks_left(history: Sequence[Sequence[float]], window: int, tolerance: FloatArray) -> float:

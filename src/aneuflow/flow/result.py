@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -133,6 +133,13 @@ class Averages:
     def empty(cls) -> Averages:
         return cls({}, {}, {})
 
+    @classmethod
+    def of(cls, parts: Sequence[Averages]) -> Averages:
+        """All samples of the parts, the peak that of the last."""
+        sums = {name: sum(part.sums[name] for part in parts) for name in parts[0].sums}
+        history = {name: [value for part in parts for value in part.history[name]] for name in parts[0].history}
+        return cls(sums, parts[-1].peak, history, sum(part.count for part in parts))
+
     def add(self, sample: dict[str, Any], peak: bool) -> None:
         for name in _SUMMED:
             self.sums[name] = self.sums.get(name, 0.0) + np.asarray(sample[name], dtype=np.float64)
@@ -158,16 +165,17 @@ class Averages:
         into, out = (sum(sum(v) for n, v in self.history.items() if n.startswith(word)) for word in ("inflow", "outflow"))
         return into, out
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+    def arrays(self, prefix: str = "") -> dict[str, npt.NDArray[Any]]:
         """Everything as arrays, for a checkpoint."""
-        named = {f"sum_{name}": np.asarray(value) for name, value in self.sums.items()}
-        named |= {f"peak_{name}": value for name, value in self.peak.items()}
-        return named | {f"history_{name}": np.asarray(value) for name, value in self.history.items()}
+        named = {f"{prefix}sum_{name}": np.asarray(value) for name, value in self.sums.items()}
+        named |= {f"{prefix}peak_{name}": value for name, value in self.peak.items()}
+        return named | {f"{prefix}history_{name}": np.asarray(value) for name, value in self.history.items()}
 
     @classmethod
-    def restored(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Averages:
+    def restored(cls, arrays: Mapping[str, npt.NDArray[Any]], prefix: str = "") -> Averages:
         def part(word: str) -> dict[str, npt.NDArray[Any]]:
-            return {name.removeprefix(word): np.asarray(a) for name, a in arrays.items() if name.startswith(word)}
+            start = prefix + word
+            return {name.removeprefix(start): np.asarray(a) for name, a in arrays.items() if name.startswith(start)}
 
         history = {name: [float(v) for v in values] for name, values in part("history_").items()}
         return cls(part("sum_"), part("peak_"), history, len(next(iter(history.values()), [])))

@@ -21,8 +21,8 @@ _LOOKS_PER_FLOW_THROUGH, _QUIET, _ROUND = 16, 2, 9
 _GAINS = 0.5  # of what the lead before changed: one that changes more leads nowhere, as where there is no steady flow
 _STAYS = 0.25  # of the tolerance: how near the flow must then be to where it was led
 _MOST_ROUNDS = 6
-CHECKS_PER_FLOW_THROUGH = 4
-_WINDOW = 2  # of these; what changes in it is taken to go on at that rate for a whole flow-through, which transients do not
+CHECKS_PER_FLOW_THROUGH = 8
+_WINDOW = 4  # of these; what changes in it is taken to go on at that rate for a whole flow-through, which transients do not
 _MOST_FLOW_THROUGHS = 8
 _FEWEST_PAIRS = 25
 _INSIDE = 1.3  # of the highest speed in the lumen over that in its openings, as a first guess
@@ -34,7 +34,7 @@ _PART_FOR_SHEAR = 0.25
 def settle(problem: Problem, start: Start | None, state: SolverState | None, progress: Progress) -> Solved:
     """From `state`, `start` or rest to where wall shear, energy and pressure loss change little in a flow-through.
 
-    Where they swing about means that stay, for there is no steady flow, the averages are those of the last flow-through.
+    Where they swing about means that stay, for there is no steady flow, the averages are those of the flow-throughs that agree.
     Raises MethodError where the flow outruns ever shorter time steps.
     """
     speed = _INSIDE * opening_speed(problem.model, problem.boundary) if start is None else start.speed
@@ -111,29 +111,33 @@ def _run(problem: Problem, run: Run, state: SolverState | None, progress: Progre
     pairs, throughs = _pairs(problem, run, CHECKS_PER_FLOW_THROUGH), _WINDOW / CHECKS_PER_FLOW_THROUGH
     accepted = 0.01 * problem.settings.convergence_percent
     history: list[tuple[float, ...]] = []
-    averages = Averages.empty()
+    each_through: list[Averages] = []
     if state is not None:
         history = [tuple(row) for row in state.arrays["history"]]
-        averages = Averages.restored(state.arrays)
-    done, wavers, change = False, False, float("inf")
-    while not done and not wavers and len(history) < CHECKS_PER_FLOW_THROUGH * _MOST_FLOW_THROUGHS:
+        each_through = [Averages.restored(state.arrays, f"{at} ") for at in range(-(-len(history) // CHECKS_PER_FLOW_THROUGH))]
+    done, wavering, change = False, 0, float("inf")
+    while not done and not wavering and len(history) < CHECKS_PER_FLOW_THROUGH * _MOST_FLOW_THROUGHS:
         if len(history) % CHECKS_PER_FLOW_THROUGH == 0:
-            averages = Averages.empty()
+            each_through.append(Averages.empty())
         run.advance(pairs)
         history.append(_monitors(problem, run))
-        averages.add(problem.sampler.sample(run), peak=True)
+        each_through[-1].add(problem.sampler.sample(run), peak=True)
         tolerance = accepted * np.where(np.arange(len(history[-1])) < 2, 1.0, _PART_FOR_SHEAR)
         done, change, _ = settled(history, _WINDOW, throughs * tolerance)
         if len(history) % CHECKS_PER_FLOW_THROUGH == 0:
-            wavers = wavers_about_a_mean(history, CHECKS_PER_FLOW_THROUGH, accepted * np.ones_like(tolerance), tolerance)
-        kept = {"history": np.asarray(history), **averages.arrays()}
+            wavering = wavers_about_a_mean(history, CHECKS_PER_FLOW_THROUGH, accepted * np.ones_like(tolerance), tolerance)
+        kept = {"history": np.asarray(history)}
+        for at, averages in enumerate(each_through):
+            kept |= averages.arrays(f"{at} ")
         problem.save(lambda k=kept: run.state({}, k))  # type: ignore[misc]
         left = checks_left(history, _WINDOW, throughs * tolerance)
-        progress(len(history) / (len(history) + (0 if done or wavers else left)), "flow, steady")
+        progress(len(history) / (len(history) + (0 if done or wavering else left)), "flow, steady")
+    averages = Averages.of(each_through[-max(wavering, 1) :])
     if done:
         averages = Averages.empty()
         averages.add(problem.sampler.sample(run), peak=True)
-    return Solved(run, averages.as_one(), _reached(run, change / throughs, done or wavers, wavers and not done))
+    reached = _reached(run, change / throughs, done or wavering > 0, wavering > 0 and not done)
+    return Solved(run, averages.as_one(), reached)
 
 
 def _monitors(problem: Problem, run: Run) -> tuple[float, ...]:

@@ -125,7 +125,7 @@ SEGMENT = Stage("segment", "segmentation", 1, ("image",), ("segment",), _segment
 MODEL = Stage("model", "model", 5, ("surface", "segmentation"), ("model",), _model)
 MEASURE = Stage("measure", "morphology", 2, ("model",), ("measure",), _measure)
 BOUNDARY = Stage("boundary", "boundary", 3, ("model", "waveform", *RECORDS), ("boundary", "simulate"), _boundary)
-SIMULATE = Stage("simulate", "flow", 10, ("model", "boundary"), ("simulate",), _simulate, frozenset({"threads"}))
+SIMULATE = Stage("simulate", "flow", 11, ("model", "boundary"), ("simulate",), _simulate, frozenset({"threads"}))
 GRADE = Stage("grade", "risk", 3, ("model", "morphology", "boundary", "flow"), ("clinical", "grade"), _grade)
 REPORT = Stage(
     "report",
