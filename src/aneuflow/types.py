@@ -398,6 +398,22 @@ class Grade:
 
 
 @dataclass(frozen=True, eq=False)
+class Prediction:
+    """The steady flow at the mean inflow, as the surrogate has it.
+
+    wall: the lumen's wall without caps; region (n,) as in PatchedSurface; wall_fields: point arrays TAWSS, TAWSS_low,
+    TAWSS_high, pressure in Pa and WSS_mean (n, 3); method: which networks, with or without a coarse flow.
+    """
+
+    wall: Surface
+    region: ByteArray
+    wall_fields: Mapping[str, Float32Array]
+    measures: tuple[Measure, ...]
+    method: Mapping[str, Any]
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Risk:
     """All that is said of risk.
 

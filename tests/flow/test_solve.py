@@ -10,7 +10,7 @@ import pytest
 from aneuflow.errors import InputError, MethodError
 from aneuflow.flow.checkpoint import SolverState
 from aneuflow.flow.settings import FlowSettings
-from aneuflow.flow.solve import TwoLattices, coarse_flow, simulate, simulate_twice
+from aneuflow.flow.solve import TwoLattices, coarse_flow, simulate, simulate_twice, spacing_with_coarse
 from aneuflow.types import Blood, BoundaryConditions, FlowSolution, InletCondition, OutletCondition, Waveform
 from tests.flow.tubes import INLET, OUTLET, frame_along, tube_model
 
@@ -50,6 +50,15 @@ def test_the_coarse_flow_is_had_alone_too(both: TwoLattices) -> None:
     assert alone.numerics["resolution_mm"] == 2 * both.fine.numerics["resolution_mm"]
     with pytest.raises(MethodError, match=r"3 mm, is not resolved by a lattice of 1\.2 mm"):
         coarse_flow(tube_model(RADIUS_MM, LENGTH_MM, AXIS), conditions(), STEADY.model_copy(update={"resolution_mm": 0.6}))
+
+
+def test_the_spacing_gives_the_coarse_lattice_three_cells_across_the_narrowest_opening() -> None:
+    model = tube_model(RADIUS_MM, LENGTH_MM, AXIS)
+    spacing = spacing_with_coarse(model, 1.0)
+    assert 3 * 2 * spacing == pytest.approx(2 * RADIUS_MM, rel=0.02)
+    assert spacing_with_coarse(model, 0.3) == 0.3
+    settings = STEADY.model_copy(update={"resolution_mm": spacing})
+    assert coarse_flow(model, conditions(), settings).numerics["resolution_mm"] == 2 * spacing
 
 
 def middle(points: np.ndarray) -> np.ndarray:

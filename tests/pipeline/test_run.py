@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ import pytest
 import trimesh
 
 from aneuflow.case import store
-from aneuflow.case.folder import CaseFolder
+from aneuflow.case.folder import CaseFolder, StageRecord
+from aneuflow.case.prediction_store import FOLDER, STAGE, prediction_key, write_prediction
 from aneuflow.errors import InputError
 from aneuflow.pipeline.run import assess, run_stage
+from aneuflow.types import Measure, Prediction
 
 QUICK = {
     "model": {"inlet_extension_diameters": 0.5, "outlet_extension_diameters": 0.5},
@@ -72,6 +75,26 @@ def test_a_tampered_result_is_made_again(assessed: Path) -> None:
     ends = states(run_stage(assessed, "report"))
     assert ends["boundary"] == "done" and ends["simulate"] == "kept"
     assert file.read_text() == good
+
+
+def test_a_prediction_is_in_the_report_while_it_is_of_the_case_as_it_is(assessed: Path) -> None:
+    case = CaseFolder(assessed)
+    flow = store.read_flow(assessed / "flow")
+    fields = {"TAWSS": 0.5 * flow.wall_fields["TAWSS"]}
+    measures, method = (Measure("pressure_loss", 10.0, 9.0, 11.0),), {"networks": "ab", "members": 3, "coarse_flow": False}
+    with case.locked():
+        with case.writing(FOLDER) as target:
+            write_prediction(target, Prediction(flow.wall, flow.region, fields, measures, method, ()))
+        done = StageRecord("done", prediction_key(case, "ab", False), FOLDER, case.outputs(FOLDER), 0.1)
+        case.record(STAGE, done)
+    for state in ("done", "kept"):
+        assert states(run_stage(assessed, "report"))["report"] == state
+        assert 'id="prediction"' in (assessed / "report/report.html").read_text("utf-8")
+    with case.locked():
+        case.record(STAGE, replace(done, key="of another model"))
+    ends = states(run_stage(assessed, "report"))
+    assert (ends["simulate"], ends["report"]) == ("kept", "done")
+    assert 'id="prediction"' not in (assessed / "report/report.html").read_text("utf-8")
 
 
 def test_a_failure_is_recorded_and_loses_nothing(assessed: Path) -> None:

@@ -18,7 +18,7 @@ from aneuflow.report.html import render_page
 from aneuflow.report.numbers import format_unit, format_value
 from aneuflow.report.pdf import has_chinese_font, print_pdf
 from aneuflow.report.text import Language, note_text, quantity_name, text
-from aneuflow.types import Candidate, Note
+from aneuflow.types import Candidate, Measure, Note, Prediction
 from tests.report.sample import sample_content
 
 VOID = {"meta", "img", "br", "input", "link", "hr"}
@@ -127,6 +127,31 @@ def test_candidates_of_a_tree_stand_in_a_table_with_the_one_assessed() -> None:
     assert "1.2, 2.0, 3.0 6.5 0.75" in words
     assert words.count("assessed here") == 1
     assert words.index("0.50 assessed here") > words.index("0.75")
+
+
+def predicted(content: ReportContent) -> ReportContent:
+    """With a prediction of half the wall shear, and of a pressure loss a fifth above what was simulated."""
+    wall, fields = content.flow.wall, {"TAWSS": 0.5 * content.flow.wall_fields["TAWSS"]}
+    measures = (Measure("pressure_loss", 120.0, 110.0, 130.0), Measure("sac_tawss_mean", 1.0, 0.7, 1.3))
+    method = {"networks": "ab", "members": 3, "coarse_flow": True}
+    simulated = (Measure("pressure_loss", 100.0), Measure("sac_tawss_mean", 1.01))
+    prediction = Prediction(wall, content.flow.region, fields, measures, method, ())
+    return replace(content, prediction=prediction, flow=replace(content.flow, measures=simulated))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_prediction_and_simulation_stand_side_by_side(language: Language) -> None:
+    content = sample_content(with_image=False)
+    assert 'id="prediction"' not in render_page(content, {}, (), language, False)
+    page = render_page(predicted(content), {}, (), language, True)
+    section = page[
+        page.index('<section id="prediction"') : page.index('<section id="risk"' if content.risk else '<section id="assumed"')
+    ]
+    loss, shear = Page(section.rpartition("</section>")[0] + "</section>").rows[1:]
+    outside = text(language, "prediction.outside")
+    assert loss[1:5] == ["120", "110–130", "100", "+20 %"] and loss[6] == outside
+    assert shear[1:5] == ["1.0", "0.7–1.3", "1.01", "−1.0 %"] and shear[6] == ""
+    assert text(language, "prediction.pulsatile") in section
 
 
 def test_a_vessel_is_assessed_as_a_vessel() -> None:

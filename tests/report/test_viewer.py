@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from aneuflow.report import Report, ReportContent, viewer
 from aneuflow.report.meshes import poly_data
 from aneuflow.report.viewer import viewer_payload
 from aneuflow.report.views import close_views
+from aneuflow.types import Prediction
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NUMPY_TYPES = {"f4": "<f4", "u4": "<u4", "u1": "<u1"}
@@ -46,6 +48,19 @@ def test_the_data_in_the_page_are_the_solution(content: ReportContent, report: R
         np.testing.assert_array_equal(fields[name], flow.wall_fields[name])
     np.testing.assert_allclose(fields["WSS_peak"], np.linalg.norm(flow.wall_fields["WSS_peak"], axis=1), rtol=1e-6)
     np.testing.assert_array_equal(fields["region"], flow.region)
+
+
+def test_the_predicted_wall_shear_and_its_difference_are_fields_on_the_same_scale(content: ReportContent) -> None:
+    simulated = content.flow.wall_fields["TAWSS"]
+    shear = (1.5 * simulated).astype(np.float32)
+    method = {"networks": "ab", "members": 3, "coarse_flow": False}
+    prediction = Prediction(content.flow.wall, content.flow.region, {"TAWSS": shear}, (), method, ())
+    fields = {field["name"]: field for field in viewer_payload(replace(content, prediction=prediction), "en")["fields"]}
+    assert fields["TAWSS_predicted"]["range"] == fields["TAWSS"]["range"]
+    np.testing.assert_array_equal(_decode(fields["TAWSS_predicted"]["values"]), shear)
+    low, high = fields["TAWSS_difference"]["range"]
+    assert low == -high and high == pytest.approx(0.5 * fields["TAWSS"]["range"][1], rel=1e-5)
+    np.testing.assert_allclose(_decode(fields["TAWSS_difference"]["values"]), 0.5 * simulated, rtol=1e-5)
 
 
 def test_neck_line_is_closed_and_views_are_directions(content: ReportContent) -> None:

@@ -1,17 +1,25 @@
-"""A prediction as files of the case folder."""
+"""A prediction as files of the case folder, and whether it still follows from what else is there."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
-from aneuflow.case.files import write_json, write_polydata
-from aneuflow.case.store import measures_to_json, notes_to_json
-from aneuflow.surrogate.predict import Prediction
+from aneuflow.case.files import PolyData, read_json, write_json, write_polydata
+from aneuflow.case.folder import CaseFolder
+from aneuflow.case.store import measures_from_json, measures_to_json, notes_from_json, notes_to_json
+from aneuflow.types import Prediction, Surface
+
+STAGE, FOLDER = "predict", "prediction"
+_FILE, _WALL = "hemodynamics.json", "wall.vtp"
+_VERSION = 1
+_READS = ("model", "morphology", "boundary")
 
 
 def write_prediction(folder: Path, prediction: Prediction) -> None:
     write_polydata(
-        folder / "wall.vtp",
+        folder / _WALL,
         prediction.wall.points,
         triangles=prediction.wall.triangles,
         point_arrays={"region": prediction.region, **prediction.wall_fields},
@@ -21,4 +29,31 @@ def write_prediction(folder: Path, prediction: Prediction) -> None:
         "method": dict(prediction.method),
         "notes": notes_to_json(prediction.notes),
     }
-    write_json(folder / "hemodynamics.json", content)
+    write_json(folder / _FILE, content)
+
+
+def read_prediction(folder: Path) -> Prediction:
+    data, content = PolyData(folder / _WALL), read_json(folder / _FILE)
+    return Prediction(
+        Surface(data.points, data.triangles),
+        data.point_arrays["region"],
+        {name: values for name, values in data.point_arrays.items() if name != "region"},
+        measures_from_json(content["quantities"]),
+        content["method"],
+        notes_from_json(content["notes"]),
+    )
+
+
+def prediction_key(case: CaseFolder, networks: str, coarse: bool) -> str:
+    """What a prediction depends on, as one hash; networks: the ensemble's digest."""
+    content = [STAGE, _VERSION, networks, coarse, {folder: case.outputs(folder) for folder in _READS}]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def has_current_prediction(case: CaseFolder) -> bool:
+    """Whether the case holds a prediction, whole, of the model, shape and boundary conditions that it has now."""
+    record = case.manifest().stages.get(STAGE)
+    if record is None or record.state != "done" or case.outputs(FOLDER) != record.outputs:
+        return False
+    method = read_json(case.path / FOLDER / _FILE)["method"]
+    return record.key == prediction_key(case, method["networks"], method["coarse_flow"])

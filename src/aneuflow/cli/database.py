@@ -37,7 +37,7 @@ def plan(
     pulsatile: Annotated[int, typer.Option(min=0, max=100_000, **_field("pulsatile"))] = 24,
     ideal: Annotated[int, typer.Option(min=0, max=10_000, **_field("ideal"))] = 24,
     seed: Annotated[int, typer.Option(min=0, **_field("seed"))] = 11,
-    resolution: Annotated[float, typer.Option(min=0.1, max=0.5, **_field("resolution_mm"))] = 0.22,
+    resolution: Annotated[float, typer.Option(min=0.12, max=0.5, **_field("resolution_mm"))] = 0.24,
 ) -> None:
     """Plan a database: which shapes, how deformed, at which flow, and who trains, validates and tests."""
     settings = DesignSettings(cases=cases, pulsatile=pulsatile, ideal=ideal, seed=seed, resolution_mm=resolution)

@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from aneuflow.case.files import read_json
+from aneuflow.case.prediction_store import FOLDER
 from aneuflow.case.store import notes_from_json
 from aneuflow.cli import options
 from aneuflow.cli.progress import shown_progress
 from aneuflow.cli.results import print_ends
 from aneuflow.cli.stages import Case
-from aneuflow.pipeline.predict import FOLDER, predict_case, predicted_and_simulated
+from aneuflow.pipeline.predict import predict_case, predicted_and_simulated
 from aneuflow.pipeline.settings import Tables
 from aneuflow.quantities import quantity
 from aneuflow.report.text import note_text

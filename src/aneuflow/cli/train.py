@@ -99,7 +99,7 @@ def surrogate(
     epochs: Annotated[
         int, typer.Option(min=1, max=10000, help="Epochs at most; fewer where validation no longer gains.")
     ] = 200,
-    resolution: Annotated[float, typer.Option(min=0.05, max=1.0, help="Lattice spacing of the database, mm.")] = 0.2,
+    resolution: Annotated[float, typer.Option(min=0.05, max=1.0, help="Lattice spacing of the database, mm.")] = 0.24,
     python: Annotated[
         Path | None, typer.Option("--python", help="Python that has torch and onnx, where this one has not.")
     ] = None,

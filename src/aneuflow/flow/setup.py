@@ -32,8 +32,8 @@ from aneuflow.types import (
 BYTES_PER_CELL = 900  # measured at 0.5 million cells: populations, slots, links, wall fit, fields and their copies
 BYTES_PER_BOX_NODE = 4
 # How fast the pressure of an outlet with a given flow or a stiff load follows: in so many passages of sound through the
-# lumen, and at most in so many steps. By the inertia of the blood it would ring below one passage.
-_PASSAGES, _MOST_STEPS = 3.0, 1000.0
+# lumen. By the inertia of the blood it would ring below one passage, in a tree with many outlets below two.
+_PASSAGES = 3.0
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,7 @@ def _add_outlets(
     Outlets that have a load begin without pressure: what the loads have in common stays out of the lattice.
     """
     outlets = boundary.outlets
-    steps = min(_MOST_STEPS, _PASSAGES * float(np.ptp(domain.voxels.lattice, axis=0).max()) / SOUND_SPEED)
+    steps = _PASSAGES * float(np.ptp(domain.voxels.lattice, axis=0).max()) / SOUND_SPEED
     for outlet in outlets:
         links = domain.links(outlet.cap_id)
         share = outlet.flow_share if outlet.kind == "flow-split" else None

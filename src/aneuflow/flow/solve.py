@@ -154,13 +154,18 @@ def _settled(problem: Problem, progress: Progress) -> tuple[Start, FlowSolution]
 def _coarse(model: LumenModel, boundary: BoundaryConditions, settings: FlowSettings, threads: int) -> Problem | None:
     """The problem at half the resolution, None where that is too coarse."""
     spacing = 2.0 * settings.resolution_mm
-    if _narrowest_mm(model) < _COARSEST_CELLS * spacing:
+    if spacing_with_coarse(model, settings.resolution_mm) < settings.resolution_mm:
         return None
     settings = settings.model_copy(update={"resolution_mm": spacing})
     try:
         return replace(Problem.of(model, boundary, settings, threads), subgrid=_SUBGRID)
     except MethodError:
         return None
+
+
+def spacing_with_coarse(model: LumenModel, most_mm: float) -> float:
+    """The largest lattice spacing up to `most_mm`, mm, for which the lattice of twice of it resolves the narrowest opening."""
+    return min(most_mm, _narrowest_mm(model) / (2.0 * _COARSEST_CELLS))
 
 
 def _narrowest_mm(model: LumenModel) -> float:

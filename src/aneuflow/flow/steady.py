@@ -21,6 +21,7 @@ _LOOKS_PER_FLOW_THROUGH, _QUIET, _ROUND = 16, 2, 9
 _GAINS = 0.5  # of what the lead before changed: one that changes more leads nowhere, as where there is no steady flow
 _STAYS = 0.25  # of the tolerance: how near the flow must then be to where it was led
 _MOST_ROUNDS = 6
+_RAMPS_PER_FLOW_THROUGH = 8
 CHECKS_PER_FLOW_THROUGH = 8
 _WINDOW = 4  # of these; what changes in it is taken to go on at that rate for a whole flow-through, which transients do not
 _MOST_FLOW_THROUGHS = 8
@@ -42,7 +43,7 @@ def settle(problem: Problem, start: Start | None, state: SolverState | None, pro
         run = problem.begin(problem.time_step_s(speed), start) if state is None else problem.resumed(state)
         try:
             if state is None and start is None:
-                run.advance(_pairs(problem, run, 2 * CHECKS_PER_FLOW_THROUGH), ramp=(0.0, 1.0))
+                run.advance(_pairs(problem, run, _RAMPS_PER_FLOW_THROUGH), ramp=(0.0, 1.0))
             solved = None
             if state is None or "looks" in state.numbers:
                 solved, state = _led(problem, run, state, progress), None

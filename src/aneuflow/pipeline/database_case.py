@@ -11,13 +11,13 @@ import numpy as np
 from aneuflow.boundary import BoundarySettings, set_boundary
 from aneuflow.errors import AneuflowError, MethodError
 from aneuflow.flow.settings import FlowSettings
-from aneuflow.flow.solve import simulate_twice
+from aneuflow.flow.solve import simulate_twice, spacing_with_coarse
 from aneuflow.geometry.model import build_model
 from aneuflow.geometry.settings import ModelSettings
 from aneuflow.morphology import MorphologySettings, measure
 from aneuflow.surrogate.deform import Frame, deformed, without_sac
 from aneuflow.surrogate.design import PlannedCase
-from aneuflow.surrogate.gates import GATES, missed_gate
+from aneuflow.surrogate.gates import FINEST_MM, GATES, missed_gate
 from aneuflow.surrogate.sample import Place, Scales, sampled
 from aneuflow.types import BoundaryConditions, FlowSolution, LumenModel, Morphology, Progress, Surface, no_progress
 
@@ -67,7 +67,10 @@ def solve(
         stage = "boundary"
         boundary = _boundary(case, model)
         stage = "simulate"
-        both = simulate_twice(model, boundary, settings, progress)
+        spacing = spacing_with_coarse(model, settings.resolution_mm)
+        if spacing < FINEST_MM:
+            return Solved("refused", "gate", f"coarse: {GATES['coarse']}")
+        both = simulate_twice(model, boundary, settings.model_copy(update={"resolution_mm": spacing}), progress)
     except AneuflowError as error:
         return Solved("refused", stage, str(error))
     except (ArithmeticError, ValueError, IndexError, RuntimeError) as error:
@@ -121,7 +124,10 @@ def _judged(
         "inlet_radii_mm": " ".join(f"{radii[inlet.cap_id]:.4g}" for inlet in boundary.inlets),
         "outlet_radii_mm": " ".join(f"{radii[cap]:.4g}" for cap in outflow),
         "outflows_ml_s": " ".join(f"{flow:.4g}" for flow in outflow.values()),
-        **{name: fine.numerics[name] for name in ("cells", "steps", "mass_imbalance_percent", "change_percent")},
+        **{
+            name: fine.numerics[name]
+            for name in ("resolution_mm", "cells", "steps", "mass_imbalance_percent", "change_percent")
+        },
         "wavers": int(bool(fine.numerics.get("wavers"))),
         **{f"shape_{id}": value for id, value in measures.items()},
         **{f"fine_{measure.id}": measure.value for measure in fine.measures},

@@ -7,20 +7,25 @@ from datetime import UTC, datetime
 from aneuflow import __version__
 from aneuflow.case import store
 from aneuflow.case.folder import CaseFolder, Manifest
+from aneuflow.case.prediction_store import FOLDER, STAGE, has_current_prediction, read_prediction
 from aneuflow.case.risk_store import read_risk
 from aneuflow.pipeline.settings import Settings
 from aneuflow.report.content import InputFile, Provenance, ReportContent, StageRun
 from aneuflow.types import Note
 
 
-def _provenance(manifest: Manifest, settings: Settings) -> Provenance:
+def _provenance(manifest: Manifest, settings: Settings, predicted: bool) -> Provenance:
     described = manifest.input
     return Provenance(
         version=__version__,
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         inputs=(InputFile(described["kind"], described["sha256"]),),
         settings={**settings.model_dump(), "clinical": settings.clinical.model_dump(exclude_defaults=True)},
-        stages=tuple(StageRun(name, record.seconds) for name, record in manifest.stages.items() if name != "report"),
+        stages=tuple(
+            StageRun(name, record.seconds)
+            for name, record in manifest.stages.items()
+            if name != "report" and (name != STAGE or predicted)
+        ),
     )
 
 
@@ -35,6 +40,7 @@ def report_content(case: CaseFolder, settings: Settings) -> ReportContent:
     boundary = store.read_boundary(case.stage_folder("boundary"))
     flow = store.read_flow(case.stage_folder("flow"))
     risk = read_risk(case.stage_folder("risk")) if "risk" in folders else None
+    prediction = read_prediction(case.stage_folder(FOLDER)) if has_current_prediction(case) else None
     results = {
         "import": volume,
         "segment": labels,
@@ -42,6 +48,7 @@ def report_content(case: CaseFolder, settings: Settings) -> ReportContent:
         "measure": morphology,
         "boundary": boundary,
         "simulate": flow,
+        "predict": prediction,
         "grade": risk,
     }
     notes: list[tuple[str, Note]] = [(name, note) for name, result in results.items() if result for note in result.notes]
@@ -53,8 +60,9 @@ def report_content(case: CaseFolder, settings: Settings) -> ReportContent:
         morphology=morphology,
         boundary=boundary,
         flow=flow,
+        prediction=prediction,
         risk=risk,
         notes=tuple(notes),
-        provenance=_provenance(manifest, settings),
+        provenance=_provenance(manifest, settings, prediction is not None),
         credit=settings.report.credit or None,
     )

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from pathlib import Path
 
 from aneuflow.case import store
 from aneuflow.case.folder import CaseFolder, StageRecord
-from aneuflow.case.prediction_store import write_prediction
+from aneuflow.case.prediction_store import FOLDER, STAGE, prediction_key, write_prediction
 from aneuflow.errors import MethodError
 from aneuflow.flow.settings import FlowSettings
-from aneuflow.flow.solve import coarse_flow
+from aneuflow.flow.solve import coarse_flow, spacing_with_coarse
 from aneuflow.pipeline.run import StageEnd, StageProgress, current_stages, run_stage
 from aneuflow.pipeline.settings import Tables, settings_from
 from aneuflow.surrogate.network import Ensemble, load_ensemble
 from aneuflow.surrogate.predict import predict
 from aneuflow.types import Measure, no_progress
 
-STAGE, FOLDER, LAST = "predict", "prediction", "boundary"
-_VERSION = 1
-_READS = ("model", "morphology", "boundary")
+LAST = "boundary"
 
 
 def predict_case(
@@ -36,7 +32,7 @@ def predict_case(
     ends = run_stage(case_path, LAST, tables, progress)
     case = CaseFolder(case_path)
     with case.locked():
-        key = _key(case, ensemble, coarse)
+        key = prediction_key(case, ensemble.digest, coarse)
         record = case.manifest().stages.get(STAGE)
         if record is not None and record.state == "done" and record.key == key and case.outputs(FOLDER) == record.outputs:
             return [*ends, StageEnd(STAGE, "kept", 0.0)]
@@ -53,11 +49,6 @@ def predict_case(
         return [*ends, StageEnd(STAGE, "done", seconds)]
 
 
-def _key(case: CaseFolder, ensemble: Ensemble, coarse: bool) -> str:
-    content = [STAGE, _VERSION, ensemble.digest, coarse, {folder: case.outputs(folder) for folder in _READS}]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
 def _predict(case: CaseFolder, target: Path, ensemble: Ensemble, coarse: bool, progress: StageProgress) -> None:
     model, boundary = store.read_model(case.stage_folder("model")), store.read_boundary(case.stage_folder("boundary"))
     morphology = store.read_morphology(case.stage_folder("morphology"))
@@ -65,7 +56,7 @@ def _predict(case: CaseFolder, target: Path, ensemble: Ensemble, coarse: bool, p
     if coarse:
         predict(ensemble, model, boundary, morphology)  # declines before minutes are spent
         given = settings_from(case.manifest().settings).simulate
-        spacing = float(ensemble.card["resolution_mm"])
+        spacing = spacing_with_coarse(model, float(ensemble.card["resolution_mm"]))
         settings = FlowSettings(steady=True, resolution_mm=spacing, threads=given.threads, device=given.device)
         flow = coarse_flow(model, boundary, settings, progress("coarse flow"))
     write_prediction(target, predict(ensemble, model, boundary, morphology, flow))

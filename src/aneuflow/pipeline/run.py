@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aneuflow.case.folder import CaseFolder, Manifest, StageRecord
+from aneuflow.case.prediction_store import FOLDER, has_current_prediction
 from aneuflow.errors import AneuflowError, InputError, ResourceError, unforeseen
 from aneuflow.pipeline.inputs import RECORDS, describe, import_input, import_records, import_waveform
 from aneuflow.pipeline.settings import Settings, Tables, settings_from
@@ -167,13 +168,21 @@ def stage_key(stage: Stage, settings: Settings, inputs: dict[str, dict[str, str]
     return hashlib.sha256(content.encode()).hexdigest()
 
 
+def _readable(case: CaseFolder, stage: Stage, without: set[str]) -> dict[str, dict[str, str]]:
+    """The outputs in each folder that a stage is to read: of those that are there, but for `without` and a prediction of what
+    the case was before."""
+    folders = {record.folder for record in case.manifest().stages.values()} - without
+    if FOLDER in stage.reads and not has_current_prediction(case):
+        folders.discard(FOLDER)
+    return {folder: case.outputs(folder) for folder in stage.reads if folder in folders}
+
+
 def _run_chain(case: CaseFolder, settings: Settings, last: str | None, progress: StageProgress) -> list[StageEnd]:
     """Run what is not valid up to `last`. A grade asked for alone computes no flow: it does without one that is not current."""
     ends = []
     left_out: set[str] = set()
     for stage in chain(case.manifest().input["kind"]):
-        folders = {record.folder for record in case.manifest().stages.values()} - left_out
-        inputs = {folder: case.outputs(folder) for folder in stage.reads if folder in folders}
+        inputs = _readable(case, stage, left_out)
         key = stage_key(stage, settings, inputs)
         if _is_valid(case, stage.name, key):
             ends.append(StageEnd(stage.name, "kept", 0.0))
@@ -195,8 +204,7 @@ def current_stages(case: CaseFolder) -> frozenset[str]:
     whole = _is_valid(case, IMPORT, manifest.input["sha256"])
     current, outdated = {IMPORT} if whole else set(), {stage.folder for stage in stages}
     for stage in stages:
-        folders = {record.folder for record in manifest.stages.values()} - outdated
-        inputs = {folder: case.outputs(folder) for folder in stage.reads if folder in folders}
+        inputs = _readable(case, stage, outdated)
         if _is_valid(case, stage.name, stage_key(stage, settings, inputs)):
             current.add(stage.name)
             outdated.discard(stage.folder)

@@ -131,7 +131,7 @@ REPORT = Stage(
     "report",
     "report",
     2,
-    ("image", "surface", "segmentation", "model", "morphology", "boundary", "flow", "risk"),
+    ("image", "surface", "segmentation", "model", "morphology", "boundary", "flow", "prediction", "risk"),
     ("report",),
     _report,
 )

@@ -36,7 +36,7 @@ class SurrogateTraining:
 
     members: int = 5
     epochs: int = 200
-    resolution_mm: float = 0.2
+    resolution_mm: float = 0.24
 
 
 def prepare_cases(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aneuflow.types import BoundaryConditions, FlowSolution, LabelMap, LumenModel, Morphology, Note, Risk, Volume
+from aneuflow.types import BoundaryConditions, FlowSolution, LabelMap, LumenModel, Morphology, Note, Prediction, Risk, Volume
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class ReportContent:
     provenance: Provenance
     credit: str | None = None
     risk: Risk | None = None
+    prediction: Prediction | None = None
 
 
 @dataclass(frozen=True)

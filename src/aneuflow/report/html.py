@@ -17,6 +17,7 @@ from aneuflow.quantities import Quantity, quantity, registry
 from aneuflow.report.content import ReportContent
 from aneuflow.report.numbers import format_number, format_unit
 from aneuflow.report.plots import ARTERY_COLOR, SAC_COLOR
+from aneuflow.report.prediction_section import prediction_values
 from aneuflow.report.risk_section import risk_values
 from aneuflow.report.scenes import CONSTRUCTION_COLORS, INLET_COLOR, OUTLET_COLOR
 from aneuflow.report.summary import Row, all_measures, headline, key_rows, measure_row
@@ -24,7 +25,10 @@ from aneuflow.report.text import Language, catalogue, flow_text, note_text, quan
 from aneuflow.report.viewer import viewer_payload
 from aneuflow.types import PA_PER_MMHG, Note, OutletCondition
 
-SECTIONS = ("summary", "wall", "image", "shape", "flow", "risk", "assumed", "warnings", "method", "provenance", "definitions")
+SECTIONS = (
+    "summary", "wall", "image", "shape", "flow", "prediction", "risk", "assumed", "warnings", "method", "provenance",
+    "definitions",
+)  # fmt: skip
 METHOD = ("lumen", "flow", "wall", "inflow", "segmentation", "models", "rupture")
 SHAPE_GROUPS, BOUNDARY_GROUPS = ("sac", "vessel"), ("boundary",)
 SAC_GROUPS = ("sac", "flow-sac")
@@ -56,7 +60,8 @@ def render_page(
     """
     environment = page_environment()
     risk = risk_values(content.risk, language)
-    optional = {"image": "image" in pictures, "risk": risk is not None}
+    prediction = prediction_values(content, language)
+    optional = {"image": "image" in pictures, "risk": risk is not None, "prediction": prediction is not None}
     values = {
         "t": partial(text, language),
         "flow_caption": partial(_flow_caption, content, language),
@@ -67,6 +72,7 @@ def render_page(
         "colors": COLORS,
         "vessel_suffix": "" if content.model.aneurysm is not None else "_vessel",
         "risk": risk,
+        "prediction": prediction,
         "sections": [key for key in SECTIONS if key not in optional or optional[key]],
         "method": METHOD,
         **_words_and_numbers(content, language),

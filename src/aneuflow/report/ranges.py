@@ -14,9 +14,13 @@ from matplotlib.colors import ListedColormap
 COLOR_MAPS = {
     "TAWSS": ("viridis", 0.05, 1.0), "WSS_peak": ("viridis", 0.05, 1.0), "OSI": ("magma", 0.97, 0.15),
     "RRT": ("inferno", 0.97, 0.12), "pressure": ("cividis", 0.0, 1.0), "speed": ("plasma", 0.0, 1.0),
+    "TAWSS_predicted": ("viridis", 0.05, 1.0), "TAWSS_difference": ("PuOr", 0.95, 0.05),
 }  # fmt: skip
 SHEAR = frozenset({"TAWSS", "WSS_peak"})
-FIELD_UNITS = {"TAWSS": "Pa", "OSI": "", "RRT": "1/Pa", "pressure": "Pa", "WSS_peak": "Pa"}
+FIELD_UNITS = {
+    "TAWSS": "Pa", "OSI": "", "RRT": "1/Pa", "pressure": "Pa", "WSS_peak": "Pa", "TAWSS_predicted": "Pa",
+    "TAWSS_difference": "Pa",
+}  # fmt: skip
 # Colors that eyes without red or green tell apart (Okabe and Ito 2008), on a light grey wall.
 PLAIN_WALL_COLOR = "#d5dbe1"
 REGION_COLORS = {

@@ -48,12 +48,19 @@ def _fields(content: ReportContent, origin: npt.NDArray[np.intp], language: Lang
     if "WSS_peak" in content.flow.wall_fields and not steady:
         values["WSS_peak"] = np.linalg.norm(content.flow.wall_fields["WSS_peak"], axis=1)
     sac = content.flow.region == REGION_SAC
+    ranges = {name: field_range(name, field, sac) for name, field in values.items()}
+    if content.prediction is not None and len(content.prediction.wall.points) == len(sac):
+        values["TAWSS_predicted"] = content.prediction.wall_fields["TAWSS"]
+        values["TAWSS_difference"] = values["TAWSS_predicted"] - content.flow.wall_fields["TAWSS"]
+        ranges["TAWSS_predicted"] = field_range("TAWSS", content.flow.wall_fields["TAWSS"], sac)
+        widest = field_range("TAWSS", np.abs(values["TAWSS_difference"]), sac)[1]
+        ranges["TAWSS_difference"] = (-widest, widest)
     scalars = [
         {
             "name": name,
             "label": flow_text(language, f"field.{name}", steady),
             "unit": FIELD_UNITS[name],
-            "range": field_range(name, field, sac),
+            "range": ranges[name],
             "logarithmic": name in LOGARITHMIC,
             "colors": encode(np.round(255 * color_table(name)), "<u1"),
             "values": encode(field[origin], "<f4"),

@@ -91,7 +91,8 @@ def card(settings: DesignSettings, terms: str, found: Check, rows: Sequence[Mapp
             "# Card of a flow database",
             "",
             "Flows in intracranial aneurysms, solved by the lattice-Boltzmann solver of aneuflow "
-            f"at {settings.resolution_mm:g} mm, with those on the lattice of {2 * settings.resolution_mm:g} mm beside them. "
+            f"at {settings.resolution_mm:g} mm, or a sixth of the narrowest opening where that is less, with those on the "
+            "lattice of twice the spacing beside them. "
             "For training and testing surrogates of that solver; it says no more of a patient than the solver does "
             "(rigid walls, assumed inflow). How it is made: docs/database.md.",
             "",

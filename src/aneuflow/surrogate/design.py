@@ -34,7 +34,11 @@ class DesignSettings(pydantic.BaseModel, frozen=True, extra="forbid"):
     )
     seed: int = pydantic.Field(11, ge=0, description="Seed of the split by patient and of the design.")
     resolution_mm: float = pydantic.Field(
-        0.22, ge=0.1, le=0.5, description="Lattice spacing in mm; the coarse fields are those at twice of it."
+        0.24,
+        ge=0.12,
+        le=0.5,
+        description="Lattice spacing in mm, finer where an opening is narrower than six of it; the coarse fields are those at "
+        "twice of it.",
     )
 
 

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from aneuflow.types import FlowSolution
 
 MOST_IMBALANCE_PERCENT = 0.5
+FINEST_MM = 0.12  # a finer lattice takes too long
 GATES = {
-    "coarse": "a flow on the lattice of twice the spacing, which the narrowest opening must allow",
+    "coarse": f"a flow on the lattice of twice the spacing, with a narrowest opening of at least {6 * FINEST_MM:g} mm",
     "converged": "wall shear, energy and pressure loss settled, or swing about means that stay",
     "mass": f"flow out of the lumen within {MOST_IMBALANCE_PERCENT:g} % of the flow into it",
     "finite": "every stored number finite in 16 bit",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,14 +19,13 @@ from aneuflow.types import (
     REGION_SAC,
     WALL_PATCH,
     BoundaryConditions,
-    ByteArray,
-    Float32Array,
     FloatArray,
     FlowSolution,
     LumenModel,
     Measure,
     Morphology,
     Note,
+    Prediction,
     Surface,
     VolumeField,
 )
@@ -47,22 +45,6 @@ _NAMES = {
     "outlets": "Number of outlets",
     "largest_share": "Share of the largest outlet",
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """The steady flow at the mean inflow, as the surrogate has it.
-
-    wall: the lumen's wall without caps; region (n,) as in PatchedSurface; wall_fields: point arrays TAWSS, TAWSS_low,
-    TAWSS_high, pressure in Pa and WSS_mean (n, 3); method: which networks, with or without a coarse flow.
-    """
-
-    wall: Surface
-    region: ByteArray
-    wall_fields: Mapping[str, Float32Array]
-    measures: tuple[Measure, ...]
-    method: Mapping[str, Any]
-    notes: tuple[Note, ...]
 
 
 def predict(
