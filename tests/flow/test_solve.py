@@ -10,8 +10,8 @@ import pytest
 from aneuflow.errors import InputError, MethodError
 from aneuflow.flow.checkpoint import SolverState
 from aneuflow.flow.settings import FlowSettings
-from aneuflow.flow.solve import TwoLattices, coarse_flow, simulate, simulate_twice, spacing_with_coarse
-from aneuflow.types import Blood, BoundaryConditions, FlowSolution, InletCondition, OutletCondition, Waveform
+from aneuflow.flow.solve import TwoLattices, coarse_flow, notes_on, simulate, simulate_twice, spacing_with_coarse
+from aneuflow.types import Blood, BoundaryConditions, FlowSolution, InletCondition, Measure, OutletCondition, Waveform
 from tests.flow.tubes import INLET, OUTLET, frame_along, tube_model
 
 RADIUS_MM, LENGTH_MM, FLOW_ML_S = 1.5, 9.0, 0.8
@@ -59,6 +59,12 @@ def test_the_spacing_gives_the_coarse_lattice_three_cells_across_the_narrowest_o
     assert spacing_with_coarse(model, 0.3) == 0.3
     settings = STEADY.model_copy(update={"resolution_mm": spacing})
     assert coarse_flow(model, conditions(), settings).numerics["resolution_mm"] == 2 * spacing
+
+
+@pytest.mark.parametrize(("ratio", "told"), [(2e-6, True), (0.019, False)])
+def test_a_sac_without_flow_is_called_what_it_may_be(steady: FlowSolution, ratio: float, told: bool) -> None:
+    notes = notes_on(tube_model(RADIUS_MM, LENGTH_MM, AXIS), steady.numerics, (Measure("tawss_ratio", ratio),))
+    assert ("sac_without_flow" in {note.code for note in notes}) is told
 
 
 def middle(points: np.ndarray) -> np.ndarray:

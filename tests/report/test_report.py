@@ -129,6 +129,13 @@ def test_candidates_of_a_tree_stand_in_a_table_with_the_one_assessed() -> None:
     assert words.index("0.50 assessed here") > words.index("0.75")
 
 
+def test_a_doubt_of_the_finding_stands_on_the_first_page() -> None:
+    content = sample_content(with_image=False)
+    notes = tuple(("model", Note(f"warning_{k}", {})) for k in range(6))
+    page = render_page(replace(content, notes=(*notes, ("simulate", Note("sac_without_flow", {})))), {}, (), "en", False)
+    assert "Almost no blood moves" in page[: page.index('<section id="shape"')]
+
+
 def predicted(content: ReportContent) -> ReportContent:
     """With a prediction of half the wall shear, and of a pressure loss a fifth above what was simulated."""
     wall, fields = content.flow.wall, {"TAWSS": 0.5 * content.flow.wall_fields["TAWSS"]}

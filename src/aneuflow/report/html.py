@@ -36,6 +36,7 @@ COLORS = {
     "artery": ARTERY_COLOR, "sac": SAC_COLOR, "inlet": INLET_COLOR, "outlet": OUTLET_COLOR,
     "width": CONSTRUCTION_COLORS["width"], "neck": CONSTRUCTION_COLORS["neck_diameter"],
 }  # fmt: skip
+DOUBTS = frozenset({"sac_without_flow"})  # of what was found; they stand first
 VIEWER_TEXTS = ("field", "view", "reset", "range", "low", "high", "logarithmic", "ostium", "centerlines")
 
 
@@ -191,7 +192,7 @@ def definition(entry: Quantity, language: Language) -> Definition:
 
 def _notes_by_kind(notes: list[tuple[str, Note]], language: Language) -> dict[str, list[tuple[str, str]]]:
     shown: dict[str, list[tuple[str, str]]] = {"warning": [], "assumption": [], "information": []}
-    for stage, note in notes:
+    for stage, note in sorted(notes, key=lambda entry: entry[1].code not in DOUBTS):
         line = (_text_or(language, f"stage.{stage}", stage), note_text(language, note))
         if line not in shown[note.kind]:
             shown[note.kind].append(line)
