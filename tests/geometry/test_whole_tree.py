@@ -85,6 +85,13 @@ def test_a_tree_without_a_sac_has_no_candidate() -> None:
     assert not _shown(_lumen())
 
 
+def test_an_artery_that_widens_where_it_is_cut_is_no_candidate_but_a_sac_beside_an_end_is() -> None:
+    flare, beside = ((0.0, 0.0, -20.5), 3.5), ((0.0, -2.9, -19.5), 1.8)
+    assert _shown(_lumen(flare)) == []
+    (found,) = _shown(_lumen(beside))
+    assert np.linalg.norm(found.center_mm - beside[0]) < 0.5 * beside[1]
+
+
 def test_candidates_do_not_depend_on_how_the_tree_lies() -> None:
     lumen, caps = _lumen(ON_ARM, ON_TRUNK)
     turn = np.linalg.qr(np.array([[1.0, 2, 0], [0, 1, 3], [2, 0, 1]]))[0]

@@ -42,6 +42,7 @@ _LEAST_FULLNESS = 0.1
 _LEAST_DIAMETER_MM, _LEAST_DEPTH_MM = 2.0, 0.7
 # The radius and the depth that speak neither for a sac nor against one.
 _SMALL_MM, _SHALLOW_MM = 1.5, 1.0
+_HELD_RIM = 0.25  # of an end's rim
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +136,19 @@ def find_candidates(tree: ArteryTree) -> tuple[TreeSac, ...]:
             sac = _cut_part(lumen, grid, (*tubes, *blind), inside, part)
             if sac is not None and not any((sac.points & other.points).any() for other in sacs):
                 sacs.append(sac)
-    return tuple(sorted(sacs, key=lambda sac: -sac.score))
+    return tuple(sorted((sac for sac in sacs if not _is_an_end(lumen, sac)), key=lambda sac: -sac.score))
+
+
+def _is_an_end(lumen: PatchedSurface, sac: TreeSac) -> bool:
+    """Whether a sac has in its wall the open end of an artery at least as wide as its own: one that widens where it is cut."""
+    triangles, wall = lumen.surface.triangles, lumen.patch == WALL_PATCH
+    for patch in np.unique(lumen.patch[~wall]):
+        cap = triangles[lumen.patch == patch]
+        rim = np.intersect1d(cap, triangles[wall])
+        radius = float(np.sqrt(sf.area(lumen.surface.points, cap) / np.pi))
+        if radius >= sac.parent_radius_mm and sac.points[rim].mean() > _HELD_RIM:
+            return True
+    return False
 
 
 def _cut_part(lumen: PatchedSurface, grid: LumenGrid, tubes: tuple[Tube, ...], inside: Excess, part: Any) -> TreeSac | None:
