@@ -151,9 +151,7 @@ def test_prediction_and_simulation_stand_side_by_side(language: Language) -> Non
     content = sample_content(with_image=False)
     assert 'id="prediction"' not in render_page(content, {}, (), language, False)
     page = render_page(predicted(content), {}, (), language, True)
-    section = page[
-        page.index('<section id="prediction"') : page.index('<section id="risk"' if content.risk else '<section id="assumed"')
-    ]
+    section = page[page.index('<section id="prediction"') : page.index('<section id="assumed"')]
     loss, shear = Page(section.rpartition("</section>")[0] + "</section>").rows[1:]
     outside = text(language, "prediction.outside")
     assert loss[1:5] == ["120", "110–130", "100", "+20 %"] and loss[6] == outside

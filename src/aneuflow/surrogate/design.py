@@ -15,6 +15,7 @@ from scipy.stats import qmc
 
 from aneuflow.errors import InputError
 from aneuflow.surrogate.cohort import SPLITS, Source
+from aneuflow.surrogate.gates import FINEST_MM
 
 TABLE = "plan.csv"
 WITHOUT_SAC_EVERY = 6  # of the variants of a round
@@ -35,7 +36,7 @@ class DesignSettings(pydantic.BaseModel, frozen=True, extra="forbid"):
     seed: int = pydantic.Field(11, ge=0, description="Seed of the split by patient and of the design.")
     resolution_mm: float = pydantic.Field(
         0.24,
-        ge=0.12,
+        ge=FINEST_MM,
         le=0.5,
         description="Lattice spacing in mm, finer where an opening is narrower than six of it; the coarse fields are those at "
         "twice of it.",
