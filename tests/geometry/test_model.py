@@ -117,6 +117,7 @@ def test_a_healthy_circle_of_willis_has_three_inlets_and_no_aneurysm() -> None:
     image = read_image(shared_data("imaging/niivue/chris_MRA.nii.gz"))
     model = build_model(segment(image), ModelSettings())
     assert model.aneurysm is None
+    assert not any(candidate.chosen for candidate in model.candidates)
     inlets = [cap for cap in model.caps if cap.role == "inlet"]
     assert len(inlets) == 3
     assert all(cap.normal[2] < -0.9 for cap in inlets)

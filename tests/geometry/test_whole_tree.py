@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from aneuflow.errors import InputError
+from aneuflow.geometry import whole_tree
 from aneuflow.geometry.candidates import TreeSac, artery_tree, find_candidates
 from aneuflow.geometry.caps import is_tree
 from aneuflow.geometry.model import artery_trees, build_model, cut_wall
 from aneuflow.geometry.settings import ModelSettings, NeckPlane
-from aneuflow.geometry.whole_tree import focus_on, likely
+from aneuflow.geometry.whole_tree import focus_on, likely, told_of
 from aneuflow.types import FloatArray, LabelMap, LumenModel, PatchedSurface, Surface
 from tests import sac_shapes, shapes
 
@@ -133,7 +134,7 @@ def test_the_region_reaches_five_diameters_upstream_and_blood_enters_there() -> 
 
 def test_the_region_is_measured_in_diameters_of_the_artery_and_not_of_its_branches() -> None:
     """A sac over the fork: its branches are of 1.3 mm, the artery before it of 1.6 mm."""
-    focus = focus_on([artery_tree(*_lumen(((0.0, 0.0, 2.5), 2.6)))], ModelSettings())
+    focus, _ = focus_on([artery_tree(*_lumen(((0.0, 0.0, 2.5), 2.6)))], ModelSettings())
     assert focus is not None
     assert focus.region.reach_mm == pytest.approx(6 * 2 * 1.6, rel=0.12)
 
@@ -141,6 +142,21 @@ def test_the_region_is_measured_in_diameters_of_the_artery_and_not_of_its_branch
 def test_a_candidate_that_is_not_there_is_refused() -> None:
     with pytest.raises(InputError, match="Candidate 7 was asked for, but only 2 "):
         focus_on([artery_tree(*_lumen(ON_ARM, ON_TRUNK))], ModelSettings(candidate=7))
+
+
+def test_a_place_that_is_not_clearly_an_aneurysm_is_told_of_and_assessed_only_when_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tree = artery_tree(*_lumen(ON_TRUNK))
+    (sac,) = find_candidates(tree)
+    monkeypatch.setattr(whole_tree, "find_candidates", lambda _: (replace(sac, score=0.57),))
+    focus, (candidate,) = focus_on([tree], ModelSettings())
+    assert focus is None
+    assert not candidate.chosen
+    assert [note.code for note in told_of((candidate,))] == ["unclear_candidates"]
+    focus, (candidate,) = focus_on([tree], ModelSettings(candidate=1))
+    assert focus is not None
+    assert candidate.chosen
 
 
 @pytest.mark.slow
@@ -154,19 +170,19 @@ def test_a_sac_on_the_smaller_of_two_trees_is_found() -> None:
     labels = shapes.label_map(both, (-26.0, -7.0, -31.0), (26.0, 24.0, 24.0), np.diag([0.5, 0.5, 0.5, 1.0]))
     trees = artery_trees(cut_wall(labels, ModelSettings()), ModelSettings())
     assert len(trees) == 2
-    focus = focus_on(trees, ModelSettings())
+    focus, candidates = focus_on(trees, ModelSettings())
     assert focus is not None
-    assert len(focus.candidates) == 1
-    assert np.linalg.norm(focus.candidates[0].center_mm - away - ON_ARM[0]) < 0.5 * ON_ARM[1]
+    assert len(candidates) == 1
+    assert np.linalg.norm(candidates[0].center_mm - away - ON_ARM[0]) < 0.5 * ON_ARM[1]
     assert focus.region.lumen.data[:, 1].min() > 9
 
 
 def test_a_label_says_where_the_region_lies() -> None:
     lumen, caps = _lumen(ON_ARM, ON_TRUNK)
     labeled = (np.linalg.norm(lumen.surface.points - ON_TRUNK[0], axis=1) < ON_TRUNK[1] + 0.1).astype(np.uint8)
-    focus = focus_on([artery_tree(lumen, caps, labeled)], ModelSettings())
+    focus, candidates = focus_on([artery_tree(lumen, caps, labeled)], ModelSettings())
     assert focus is not None
-    assert focus.candidates == ()
+    assert candidates == ()
     assert focus.region.along_mm[focus.region.lumen.query(ON_TRUNK[0])[1]] < 2
     assert focus.region.reach_mm == pytest.approx(6 * 2 * 1.6, rel=0.15)
 

@@ -97,7 +97,10 @@ OPTIONS: Mapping[str, Option] = {
         parse=_parse_plane,
     ),
     "candidate": Option(
-        "model", "candidate", int, "In a whole artery tree: which of its candidate aneurysms is meant, by its number."
+        "model",
+        "candidate",
+        str,
+        "In a whole artery tree: the number of the candidate that is meant; auto for automatic.",
     ),
     "no_aneurysm": Option(
         "model",

@@ -206,15 +206,16 @@ def _features(surface: Surface, chosen: BoolArray, outside: FloatArray, depth: f
 
 
 def _score(features: dict[str, float]) -> float:
-    """How much a cut part looks like a sac, in [0, 1]: the geometric mean of seven signs, each in [0, 1].
+    """How much a cut part looks like a sac, in [0, 1]: the geometric mean of eight signs, each in [0, 1].
 
-    It is deep; its hull is large, in mm and against its artery, round and not flat; its neck is narrow, and other weights
-    find it too. The hull is looked at and not the wall, because contrast may fill a large sac as a shell only. Arteries that
-    touch are shallow, long and flat; stumps of arteries have necks as wide as themselves.
+    It is deep, in mm and against its hull, which is large, in mm and against its artery, round and not flat; its neck is
+    narrow, and other weights find it too. The hull is looked at and not the wall, because contrast may fill a large sac as a
+    shell only. Arteries that touch or wind are shallow, long and flat; stumps of arteries have necks as wide as themselves.
     """
     hull, depth = features["hull_radius_mm"], features["depth_mm"]
     signs = (
         depth**2 / (depth**2 + _SHALLOW_MM**2),
+        np.clip(depth / hull, 0, 1),
         hull**2 / (hull**2 + _SMALL_MM**2),
         hull / (hull + features["radius_mm"]),
         np.clip(features["hull_roundness"], 0, 1),

@@ -18,11 +18,12 @@ from aneuflow.geometry.region import Region
 from aneuflow.geometry.repair import STRAY_HOLE_MM, refine, repair, without_degenerates
 from aneuflow.geometry.sac import SacResult, find_aneurysm
 from aneuflow.geometry.settings import ModelSettings
-from aneuflow.geometry.whole_tree import Focus, focus_on, sac_on, with_flow_inlets
+from aneuflow.geometry.whole_tree import Focus, focus_on, sac_on, told_of, with_flow_inlets
 from aneuflow.numerics import centerline as cl
 from aneuflow.numerics import surface as sf
 from aneuflow.types import (
     ByteArray,
+    Candidate,
     Cap,
     Centerline,
     LabelMap,
@@ -57,10 +58,11 @@ def build_model(source: LabelMap | Surface, settings: ModelSettings, progress: P
     progress(0.0, "surface")
     wall = cut_wall(source, settings)
     whole = settings.aneurysm == "auto" and settings.region_diameters > 0 and _is_tree(wall.surface)
-    focus = None
+    focus: Focus | None = None
+    candidates: tuple[Candidate, ...] = ()
     if whole:
         progress(0.2, "whole tree")
-        focus = focus_on(artery_trees(wall, settings), settings)
+        focus, candidates = focus_on(artery_trees(wall, settings), settings)
         if focus is not None:
             wall = cut_wall(wall.labels or _filled(source), settings, focus.region)
     lumen, caps = close_ends(wall.surface, settings.inlet_caps)
@@ -85,8 +87,8 @@ def build_model(source: LabelMap | Surface, settings: ModelSettings, progress: P
         aneurysm=found.aneurysm,
         extended=extended,
         extended_caps=extended_caps,
-        notes=(*focus.notes, *notes) if focus is not None else notes,
-        candidates=focus.candidates if focus is not None else (),
+        notes=(*(focus.notes if focus is not None else ()), *told_of(candidates), *notes),
+        candidates=candidates,
     )
     _check(model)
     progress(1.0, "model")

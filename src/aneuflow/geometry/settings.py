@@ -53,11 +53,12 @@ class ModelSettings(pydantic.BaseModel, frozen=True, extra="forbid"):
     neck_plane: Annotated[NeckPlane | None, pydantic.BeforeValidator(_none_if_auto)] = pydantic.Field(
         None, description='A plane that parts the sac from its artery; "auto" for automatic.'
     )
-    candidate: int = pydantic.Field(
-        1,
+    candidate: Annotated[int | None, pydantic.BeforeValidator(_none_if_auto)] = pydantic.Field(
+        None,
         ge=1,
         le=20,
-        description="In a whole artery tree: which of the candidate aneurysms, by rank, the model is made around.",
+        description="In a whole artery tree: which of the candidate aneurysms, by rank, the model is made around; "
+        '"auto" for the first if it is a clear one.',
     )
     region_diameters: float = pydantic.Field(
         6.0,

@@ -16,57 +16,65 @@ from aneuflow.geometry.region import Region, inlets_by_flow, region_around
 from aneuflow.geometry.settings import ModelSettings
 from aneuflow.types import ByteArray, Candidate, Cap, FloatArray, Note, PatchedSurface
 
-# Candidates of a lower score are not told of, nor more than so many.
-LEAST_SCORE, MOST_CANDIDATES = 0.61, 3
+# Candidates of a lower score are not told of, nor more than so many; unasked the model is made around a clear one only.
+LEAST_SCORE, CLEAR_SCORE, MOST_CANDIDATES = 0.55, 0.6, 3
 
 
 @dataclass(frozen=True, eq=False)
 class Focus:
-    """The region to keep, the tree's tubes in the direction of the flow, and all candidates.
+    """The region to keep and the tree's tubes in the direction of the flow.
 
     sac: of the chosen candidate the tree's wall points (n, 3) mm, which of them (n,) are its sac, and how sure the neck is.
     """
 
     region: Region
     tubes: tuple[Tube, ...]
-    candidates: tuple[Candidate, ...] = ()
     sac: tuple[FloatArray, ByteArray, float] | None = None
     notes: tuple[Note, ...] = ()
 
 
-def focus_on(trees: Sequence[ArteryTree], settings: ModelSettings) -> Focus | None:
-    """The region of interest in the artery trees of a head; None where nothing in them has the shape of an aneurysm.
+def focus_on(trees: Sequence[ArteryTree], settings: ModelSettings) -> tuple[Focus | None, tuple[Candidate, ...]]:
+    """The region of interest in the artery trees of a head, None where nothing in them is clearly an aneurysm; the candidates.
 
     It lies around the neck plane of the settings, else around the points labeled as aneurysm, else around the candidate
     chosen among those of all trees. Raises InputError where fewer candidates were found than the number of that.
     """
     trees = [tree for tree in trees if tree.tubes]
     if not trees:
-        return None
+        return None, ()
     if settings.neck_plane is not None:
         place = np.array([settings.neck_plane.point_mm])
         tree = min(trees, key=lambda each: float(cKDTree(each.grid.points_mm).query(place)[0][0]))
-        return _around(tree, place, settings)
+        return _around(tree, place, settings), ()
     for tree in trees:
         if tree.labeled is not None:
-            return _around(tree, tree.lumen.surface.points[tree.labeled.astype(bool)], settings)
+            return _around(tree, tree.lumen.surface.points[tree.labeled.astype(bool)], settings), ()
     ranked = likely([(tree, sac) for tree in trees for sac in find_candidates(tree)])
-    if not ranked:
-        return None
-    if settings.candidate > len(ranked):
-        raise InputError(
-            f"Candidate {settings.candidate} was asked for, but only {len(ranked)} of the tree's places look like an aneurysm; "
-            f"choose 1{f' to {len(ranked)}' if len(ranked) > 1 else ''}, or give a neck plane."
-        )
-    tree, chosen = ranked[settings.candidate - 1]
-    found = tuple(
-        Candidate(number, (float(x), float(y), float(z)), sac.diameter_mm, sac.score, sac is chosen)
-        for number, (_, sac) in enumerate(ranked, start=1)
+    number = _chosen(ranked, settings)
+    candidates = tuple(
+        Candidate(place, (float(x), float(y), float(z)), sac.diameter_mm, sac.score, place == number)
+        for place, (_, sac) in enumerate(ranked, start=1)
         for x, y, z in [sac.center_mm]
     )
+    if number is None:
+        return None, candidates
+    tree, chosen = ranked[number - 1]
     region = region_around(tree.grid, chosen.voxels, _reach(settings, _parent_radius(tree, chosen)))
     sac = (tree.lumen.surface.points, chosen.points.astype(np.uint8), chosen.confidence)
-    return Focus(region, tree.tubes, found, sac, (_note(region), *_others(found)))
+    return Focus(region, tree.tubes, sac, (_note(region),)), candidates
+
+
+def _chosen(ranked: Sequence[tuple[ArteryTree, TreeSac]], settings: ModelSettings) -> int | None:
+    """The number of the candidate that the model is made around."""
+    if settings.candidate is None:
+        return 1 if ranked and ranked[0][1].score >= CLEAR_SCORE else None
+    if settings.candidate > len(ranked):
+        choice = f"choose 1{f' to {len(ranked)}' if len(ranked) > 1 else ''}, or " if ranked else ""
+        raise InputError(
+            f"Candidate {settings.candidate} was asked for, but only {len(ranked)} of the tree's places look like an aneurysm; "
+            f"{choice}give a neck plane."
+        )
+    return settings.candidate
 
 
 def likely(sacs: Sequence[tuple[ArteryTree, TreeSac]]) -> list[tuple[ArteryTree, TreeSac]]:
@@ -101,11 +109,12 @@ def _note(region: Region) -> Note:
     return Note("region_of_interest", {"reach_mm": region.reach_mm}, "assumption")
 
 
-def _others(found: tuple[Candidate, ...]) -> tuple[Note, ...]:
-    if len(found) < 2:
-        return ()
-    chosen = next(candidate.number for candidate in found if candidate.chosen)
-    return (Note("several_candidates", {"count": len(found), "chosen": chosen}),)
+def told_of(candidates: tuple[Candidate, ...]) -> tuple[Note, ...]:
+    """What is to be said of candidates that the model is not made around."""
+    chosen = [candidate.number for candidate in candidates if candidate.chosen]
+    if not chosen:
+        return (Note("unclear_candidates", {"count": len(candidates)}),) if candidates else ()
+    return (Note("several_candidates", {"count": len(candidates), "chosen": chosen[0]}),) if len(candidates) > 1 else ()
 
 
 def sac_on(lumen: PatchedSurface, sac: tuple[FloatArray, ByteArray, float]) -> ByteArray:
