@@ -36,6 +36,9 @@ GIVEN: dict[str, tuple[list[str], Any]] = {
     "cycles": (["--cycles", "5"], 5),
     "device": (["--device", "gpu"], "gpu"),
     "threads": (["--threads", "1"], 1),
+    "fast": (["--fast"], True),
+    "networks": (["--networks", "/models/surrogate"], "/models/surrogate"),
+    "coarse": (["--shape-only"], False),
     "language": (["--language", "zh"], "zh"),
 }
 

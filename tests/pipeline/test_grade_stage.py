@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from aneuflow.case.folder import CaseFolder, Manifest, StageRecord
+from aneuflow.case.prediction_store import FOLDER, STAGE, prediction_key
 from aneuflow.errors import MethodError
 from aneuflow.pipeline import run
 from aneuflow.pipeline.settings import settings_from
-from aneuflow.pipeline.stages import FROM_LUMEN, StageRun
+from aneuflow.pipeline.stages import FROM_LUMEN, StageEnd, StageRun
 
 ORDER = ["model", "measure", "boundary", "simulate", "grade"]
 
@@ -38,7 +40,7 @@ def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CaseFolder:
 
 
 def ends(case: CaseFolder, last: str | None, **tables: dict[str, object]) -> list[tuple[str, str]]:
-    return [(end.stage, end.state) for end in run._run_chain(case, settings_from(tables), last, run._silent)]
+    return [(end.stage, end.state) for end in run._run_chain(case, settings_from(tables), last, run.silent)]
 
 
 def read_by_grade(case: CaseFolder) -> set[str]:
@@ -53,6 +55,35 @@ def test_a_grade_alone_computes_no_flow(case: CaseFolder) -> None:
 def test_a_current_flow_is_read(case: CaseFolder) -> None:
     assert [name for name, _ in ends(case, None)] == ORDER
     assert ends(case, "grade") == [(name, "kept") for name in ORDER]
+    assert read_by_grade(case) == {"model", "morphology", "boundary", "flow"}
+
+
+def predicted(case: CaseFolder, declines: bool = False) -> StageEnd:
+    """What stands in for the networks: it writes no more than says what it was made from."""
+    if declines:
+        raise MethodError("declined")
+    with case.writing(FOLDER) as target:
+        (target / "hemodynamics.json").write_text(json.dumps({"method": {"networks": "ab", "coarse_flow": True}}))
+    case.record(STAGE, StageRecord("done", prediction_key(case, "ab", True), FOLDER, case.outputs(FOLDER), 0.0))
+    return StageEnd(STAGE, "done", 0.0)
+
+
+def test_a_fast_case_is_graded_by_a_prediction_until_it_is_simulated(case: CaseFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "predict_flow", lambda case, *_: predicted(case))
+    fast = {"predict": {"fast": True}}
+    assert [name for name, _ in ends(case, None, **fast)] == ["model", "measure", "boundary", "predict", "grade"]
+    assert read_by_grade(case) == {"model", "morphology", "boundary", "prediction"}
+    assert ends(case, "simulate", **fast)[-1] == ("simulate", "done")
+    assert [name for name, _ in ends(case, None, **fast)] == ORDER
+    assert read_by_grade(case) == {"model", "morphology", "boundary", "flow"}
+    stale = {"boundary": {"flow_ml_s": 1.0}}
+    assert ends(case, "grade", **stale)[-1] == ("grade", "done")
+    assert read_by_grade(case) == {"model", "morphology"}
+
+
+def test_a_fast_case_that_the_networks_decline_is_simulated(case: CaseFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "predict_flow", lambda case, *_: predicted(case, declines=True))
+    assert [name for name, _ in ends(case, None, predict={"fast": True})] == ORDER
     assert read_by_grade(case) == {"model", "morphology", "boundary", "flow"}
 
 

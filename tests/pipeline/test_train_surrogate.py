@@ -77,6 +77,7 @@ def test_what_is_prepared_is_judged_by_patients_kept_apart(compact: Path, tmp_pa
     results = evaluate(target)
     low = results["methods"]["coarse flow"]
     assert low["sac_mean"]["median"] == pytest.approx(0.2, abs=1e-3) and low["sac_mean"]["cases"] == 1
+    assert low["real"]["sac_mean"] == low["sac_mean"]
     assert low["pressure_loss"]["median"] == pytest.approx(52 / 48 - 1, abs=1e-3)
     assert results["methods"]["coarse flow, scaled"]["sac_mean"]["median"] < 2e-3
     assert results["methods"]["nearest shape"]["sac_mean"]["median"] < 2e-3

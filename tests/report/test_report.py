@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from aneuflow.case.prediction_store import as_flow
 from aneuflow.quantities import quantity
-from aneuflow.report import Report, ReportContent
+from aneuflow.report import Report, ReportContent, scenes
 from aneuflow.report.html import render_page
 from aneuflow.report.numbers import format_unit, format_value
 from aneuflow.report.pdf import has_chinese_font, print_pdf
@@ -157,6 +158,24 @@ def test_prediction_and_simulation_stand_side_by_side(language: Language) -> Non
     assert loss[1:5] == ["120", "110–130", "100", "+20 %"] and loss[6] == outside
     assert shear[1:5] == ["1.0", "0.7–1.3", "1.01", "−1.0 %"] and shear[6] == ""
     assert text(language, "prediction.pulsatile") in section
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_prediction_alone_stands_where_the_flow_would_and_says_so_first(language: Language) -> None:
+    content = predicted(sample_content(with_image=False))
+    assert content.prediction is not None
+    note = ("predict", Note("flow_predicted", {}))
+    alone = replace(
+        content, flow=as_flow(content.prediction), prediction=None, predicted_by={"members": 3}, notes=(*content.notes, note)
+    )
+    page = html.unescape(render_page(alone, {}, (), language, True))
+    assert note_text(language, note[1]) in page[: page.index('<section id="shape"')]
+    section = page[page.index('<section id="flow"') : page.index('<section id="assumed"')]
+    assert "110–130" in section and 'id="prediction"' not in page
+    assert text(language, "report.flow_interval_note_predicted") in section
+    assert text(language, "report.flow_interval_note") not in page
+    assert text(language, "method.flow_predicted") in page and text(language, "method.flow") not in page
+    assert scenes.flow_views(alone) is None
 
 
 def test_a_vessel_is_assessed_as_a_vessel() -> None:

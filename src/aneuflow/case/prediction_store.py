@@ -6,15 +6,17 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
+
 from aneuflow.case.files import PolyData, read_json, write_json, write_polydata
 from aneuflow.case.folder import CaseFolder
 from aneuflow.case.store import measures_from_json, measures_to_json, notes_from_json, notes_to_json
-from aneuflow.types import Prediction, Surface
+from aneuflow.types import FlowSolution, Prediction, Surface, VolumeField
 
 STAGE, FOLDER = "predict", "prediction"
 _FILE, _WALL = "hemodynamics.json", "wall.vtp"
 _VERSION = 1
-_READS = ("model", "morphology", "boundary")
+READS = ("model", "morphology", "boundary")
 
 
 def write_prediction(folder: Path, prediction: Prediction) -> None:
@@ -44,9 +46,18 @@ def read_prediction(folder: Path) -> Prediction:
     )
 
 
+def as_flow(prediction: Prediction) -> FlowSolution:
+    """A prediction in the place of a solved steady flow; of the lumen and of time it says nothing."""
+    vectors = np.zeros((0, 3))
+    nothing = VolumeField(vectors, vectors.astype(np.float32), np.zeros(0, np.float32), np.zeros((0, 8), np.int32))
+    return FlowSolution(
+        prediction.wall, prediction.region, prediction.wall_fields, nothing, prediction.measures, {}, prediction.method
+    )
+
+
 def prediction_key(case: CaseFolder, networks: str, coarse: bool) -> str:
     """What a prediction depends on, as one hash; networks: the ensemble's digest."""
-    content = [STAGE, _VERSION, networks, coarse, {folder: case.outputs(folder) for folder in _READS}]
+    content = [STAGE, _VERSION, networks, coarse, {folder: case.outputs(folder) for folder in READS}]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -139,6 +139,27 @@ OPTIONS: Mapping[str, Option] = {
     "cycles": Option("simulate", "cycles", int, "Largest number of cardiac cycles."),
     "device": Option("simulate", "device", str, "Where the flow is computed: cpu, or gpu (NVIDIA, with the extra gpu)."),
     "threads": Option("simulate", "threads", int, "CPU threads of the flow solver; 0 takes all."),
+    "fast": Option(
+        "predict",
+        "fast",
+        bool,
+        "Predict the steady flow by networks, and simulate only where they decline the case.",
+        "--fast/--simulated",
+    ),
+    "networks": Option(
+        "predict",
+        "networks",
+        Path,
+        "Folder of `aneuflow train surrogate`; without it the networks that ship predict the flow.",
+        parse=_parse_file,
+    ),
+    "coarse": Option(
+        "predict",
+        "coarse",
+        bool,
+        "Whether a coarse flow is computed first, for the networks to correct.",
+        "--coarse/--shape-only",
+    ),
     "language": Option("report", "language", str, "Language of the report: en or zh."),
 }
 BOUNDARY_OPTIONS = tuple(name for name, option in OPTIONS.items() if option.table == "boundary")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
 from aneuflow.case.files import read_json
@@ -22,22 +19,14 @@ from aneuflow.types import Measure
 
 
 def register(app: typer.Typer) -> None:
-    app.command("predict", help="Predict the blood flow by networks of `aneuflow train surrogate`.")(
-        options.taking(*options.BOUNDARY_OPTIONS)(predict)
+    app.command("predict", help="Predict the blood flow by networks, in seconds, with intervals.")(
+        options.taking("networks", "coarse", *options.BOUNDARY_OPTIONS)(predict)
     )
 
 
-def predict(
-    case: Case,
-    networks: Annotated[Path, typer.Option("--model", help="Folder of `aneuflow train surrogate`.")],
-    coarse: Annotated[
-        bool, typer.Option("--coarse", help="Compute a coarse flow first, and let the networks correct it.")
-    ] = False,
-    *,
-    tables: Tables,
-) -> None:
+def predict(case: Case, *, tables: Tables) -> None:
     with shown_progress() as progress:
-        ends = predict_case(case, networks, coarse, tables, progress)
+        ends = predict_case(case, tables, progress)
     print_ends(case, ends)
     typer.echo(f"  {'':<45} {'predicted':>12}  {'90 % interval':<22} {'simulated':>10}")
     for predicted, simulated in predicted_and_simulated(case):

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from aneuflow import types
-from aneuflow.pipeline.run import StageProgress
+from aneuflow.pipeline.stages import StageProgress
 
 SECONDS_BETWEEN_LINES = 10.0
 

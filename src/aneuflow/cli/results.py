@@ -8,7 +8,9 @@ import typer
 
 from aneuflow.case import store
 from aneuflow.case.folder import CaseFolder
-from aneuflow.pipeline.run import StageEnd
+from aneuflow.case.prediction_store import FOLDER as PREDICTION
+from aneuflow.pipeline.run import current_stages
+from aneuflow.pipeline.stages import StageEnd
 from aneuflow.quantities import quantity
 from aneuflow.types import Measure
 
@@ -37,7 +39,7 @@ def print_summary(case_path: Path) -> None:
     case = CaseFolder(case_path)
     measures = [
         *store.read_morphology(case.stage_folder("morphology")).measures,
-        *store.read_flow_measures(case.stage_folder("flow")),
+        *store.read_flow_measures(case.stage_folder("flow" if "simulate" in current_stages(case) else PREDICTION)),
     ]
     by_id = {measure.id: measure for measure in measures}
     for id in SHOWN:

@@ -14,6 +14,8 @@ from pydicom.dataset import Dataset
 from aneuflow.case import store
 from aneuflow.case.files import read_json, write_nifti
 from aneuflow.case.folder import CaseFolder, Manifest
+from aneuflow.case.prediction_store import FOLDER as PREDICTION
+from aneuflow.case.prediction_store import STAGE as PREDICT
 from aneuflow.errors import AneuflowError, InputError
 from aneuflow.imaging import quiet_dicom, read_original, write_label_nrrd
 from aneuflow.pipeline.run import IMPORT, current_stages
@@ -35,6 +37,7 @@ NOTED = {
     "measure": "morphology/morphology.json",
     "boundary": "boundary/boundary.json",
     "simulate": "flow/hemodynamics.json",
+    PREDICT: f"{PREDICTION}/hemodynamics.json",
 }
 _SAME_PLACE_MM = 1e-3
 
@@ -133,7 +136,7 @@ def _results(
             notes.append(Note("dicom_without_images"))
         measures, comments = _measures(case, current), _comments(case, current)
         objects["measurements.dcm"] = measurement_report(study, headers, objects.get("segmentation.dcm"), measures, comments)
-        if "simulate" not in current:
+        if not current & {"simulate", PREDICT}:
             notes.append(Note("dicom_without_flow"))
         pdf = case.stage_folder("report") / "report.pdf"
         if "report" in current and pdf.exists():
@@ -154,14 +157,18 @@ def _measures(case: CaseFolder, current: frozenset[str]) -> list[Measure]:
     measures = [*store.read_morphology(case.stage_folder("morphology")).measures]
     if "simulate" in current:
         measures += store.read_flow_measures(case.stage_folder("flow"))
+    elif PREDICT in current:
+        measures += store.read_flow_measures(case.stage_folder(PREDICTION))
     return measures
 
 
 def _comments(case: CaseFolder, current: frozenset[str]) -> list[str]:
     """The assumptions and warnings behind the numbers, in English as the report's codes are."""
     found: dict[str, None] = {}
+    if "simulate" not in current and PREDICT in current:
+        found[note_text("en", Note("flow_predicted", {}))] = None
     for stage, name in NOTED.items():
-        if stage in current:
+        if stage in current and not (stage == PREDICT and "simulate" in current):
             notes = store.notes_from_json(read_json(case.path / name)["notes"])
             found.update({note_text("en", note): None for note in notes if note.kind != "information"})
     return list(found)

@@ -1,65 +1,30 @@
-"""The surrogate's flow of a case, beside the chain: what it needs is made first, and its result stays until that changes."""
+"""`aneuflow predict`: the chain up to the boundary conditions, then the surrogate; and what it says beside a simulation."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from aneuflow.case import store
-from aneuflow.case.folder import CaseFolder, StageRecord
-from aneuflow.case.prediction_store import FOLDER, STAGE, prediction_key, write_prediction
-from aneuflow.errors import MethodError
-from aneuflow.flow.settings import FlowSettings
-from aneuflow.flow.solve import coarse_flow, spacing_with_coarse
-from aneuflow.pipeline.run import StageEnd, StageProgress, current_stages, run_stage
+from aneuflow.case.folder import CaseFolder
+from aneuflow.case.prediction_store import FOLDER
+from aneuflow.pipeline.prediction import predict_flow
+from aneuflow.pipeline.run import current_stages, run_stage
 from aneuflow.pipeline.settings import Tables, settings_from
-from aneuflow.surrogate.network import Ensemble, load_ensemble
-from aneuflow.surrogate.predict import predict
-from aneuflow.types import Measure, no_progress
+from aneuflow.pipeline.stages import StageEnd, StageProgress, silent
+from aneuflow.types import Measure
 
 LAST = "boundary"
 
 
-def predict_case(
-    case_path: Path, models: Path, coarse: bool, tables: Tables | None = None, progress: StageProgress = lambda _: no_progress
-) -> list[StageEnd]:
-    """Fill prediction/ of a case by the networks in the folder `models`, with a coarse flow computed first or without one.
+def predict_case(case_path: Path, tables: Tables | None = None, progress: StageProgress = silent) -> list[StageEnd]:
+    """Predict the flow of a case, whose chain is run up to the boundary conditions where it is not current.
 
-    The chain is run up to the boundary conditions where it is not current. What was predicted by the same networks from the
-    same inputs is kept. Raises InputError, and MethodError where the networks decline the case, which the case remembers.
+    Raises as `predict_flow` does.
     """
-    ensemble = load_ensemble(models)
     ends = run_stage(case_path, LAST, tables, progress)
     case = CaseFolder(case_path)
     with case.locked():
-        key = prediction_key(case, ensemble.digest, coarse)
-        record = case.manifest().stages.get(STAGE)
-        if record is not None and record.state == "done" and record.key == key and case.outputs(FOLDER) == record.outputs:
-            return [*ends, StageEnd(STAGE, "kept", 0.0)]
-        start = time.monotonic()
-        try:
-            with case.writing(FOLDER) as target:
-                _predict(case, target, ensemble, coarse, progress)
-        except MethodError as error:
-            outputs = case.outputs(FOLDER)
-            case.record(STAGE, StageRecord("failed", key, FOLDER, outputs, time.monotonic() - start, str(error)))
-            raise
-        seconds = time.monotonic() - start
-        case.record(STAGE, StageRecord("done", key, FOLDER, case.outputs(FOLDER), seconds))
-        return [*ends, StageEnd(STAGE, "done", seconds)]
-
-
-def _predict(case: CaseFolder, target: Path, ensemble: Ensemble, coarse: bool, progress: StageProgress) -> None:
-    model, boundary = store.read_model(case.stage_folder("model")), store.read_boundary(case.stage_folder("boundary"))
-    morphology = store.read_morphology(case.stage_folder("morphology"))
-    flow = None
-    if coarse:
-        predict(ensemble, model, boundary, morphology)  # declines before minutes are spent
-        given = settings_from(case.manifest().settings).simulate
-        spacing = spacing_with_coarse(model, float(ensemble.card["resolution_mm"]))
-        settings = FlowSettings(steady=True, resolution_mm=spacing, threads=given.threads, device=given.device)
-        flow = coarse_flow(model, boundary, settings, progress("coarse flow"))
-    write_prediction(target, predict(ensemble, model, boundary, morphology, flow))
+        return [*ends, predict_flow(case, settings_from(case.manifest().settings), progress)]
 
 
 def predicted_and_simulated(case_path: Path) -> list[tuple[Measure, Measure | None]]:

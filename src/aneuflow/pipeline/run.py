@@ -5,44 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from aneuflow.case.folder import CaseFolder, Manifest, StageRecord
-from aneuflow.case.prediction_store import FOLDER, has_current_prediction
-from aneuflow.errors import AneuflowError, InputError, ResourceError, unforeseen
+from aneuflow.case.prediction_store import FOLDER, READS, STAGE, has_current_prediction
+from aneuflow.errors import AneuflowError, InputError, MethodError, ResourceError, unforeseen
 from aneuflow.pipeline.inputs import RECORDS, describe, import_input, import_records, import_waveform
+from aneuflow.pipeline.prediction import predict_flow
 from aneuflow.pipeline.settings import Settings, Tables, settings_from
-from aneuflow.pipeline.stages import FLOW_STAGES, GRADE, Stage, StageRun, chain
-from aneuflow.types import Progress, no_progress
+from aneuflow.pipeline.stages import FLOW_STAGES, GRADE, SIMULATE, Stage, StageEnd, StageProgress, StageRun, chain, silent
+from aneuflow.types import Progress
 
 IMPORT = "import"
-
-
-@dataclass(frozen=True)
-class StageEnd:
-    """How one stage of a run ended: made now ("done"), still valid from before ("kept")."""
-
-    stage: str
-    state: str
-    seconds: float
-
-
-StageProgress = Callable[[str], Progress]
-
-
-def _silent(stage: str) -> Progress:
-    return no_progress
 
 
 def assess(
     path: Path,
     case_path: Path,
     tables: Tables | None = None,
-    progress: StageProgress = _silent,
+    progress: StageProgress = silent,
     last: str | None = None,
 ) -> list[StageEnd]:
     """Run the chain from an input file into a case folder, the whole or up to the stage `last` (IMPORT: no further).
@@ -71,7 +56,7 @@ def assess(
             return [imported] if last == IMPORT else [imported, *_run_chain(case, settings, last, progress)]
 
 
-def run_stage(case_path: Path, last: str, tables: Tables | None = None, progress: StageProgress = _silent) -> list[StageEnd]:
+def run_stage(case_path: Path, last: str, tables: Tables | None = None, progress: StageProgress = silent) -> list[StageEnd]:
     """Run the chain of an existing case up to the stage `last`, with settings laid over the stored ones."""
     case = CaseFolder(case_path)
     case.manifest()
@@ -169,16 +154,20 @@ def stage_key(stage: Stage, settings: Settings, inputs: dict[str, dict[str, str]
 
 
 def _readable(case: CaseFolder, stage: Stage, without: set[str]) -> dict[str, dict[str, str]]:
-    """The outputs in each folder that a stage is to read: of those that are there, but for `without` and a prediction of what
-    the case was before."""
+    """The outputs in each folder that a stage is to read: of those that are there, but for `without`, a prediction of what
+    the case was before, and, in the grade, a prediction beside a simulation."""
     folders = {record.folder for record in case.manifest().stages.values()} - without
-    if FOLDER in stage.reads and not has_current_prediction(case):
+    simulated = stage.name == GRADE.name and SIMULATE.folder in folders
+    if FOLDER in stage.reads and (simulated or without & set(READS) or not has_current_prediction(case)):
         folders.discard(FOLDER)
     return {folder: case.outputs(folder) for folder in stage.reads if folder in folders}
 
 
 def _run_chain(case: CaseFolder, settings: Settings, last: str | None, progress: StageProgress) -> list[StageEnd]:
-    """Run what is not valid up to `last`. A grade asked for alone computes no flow: it does without one that is not current."""
+    """Run what is not valid up to `last`. A grade asked for alone computes no flow: it does without one that is not current.
+
+    Where the settings say so and the networks do not decline, the flow is predicted in the place of a simulation.
+    """
     ends = []
     left_out: set[str] = set()
     for stage in chain(case.manifest().input["kind"]):
@@ -188,6 +177,9 @@ def _run_chain(case: CaseFolder, settings: Settings, last: str | None, progress:
             ends.append(StageEnd(stage.name, "kept", 0.0))
         elif last == GRADE.name and stage in FLOW_STAGES:
             left_out |= {flow_stage.folder for flow_stage in FLOW_STAGES}
+        elif stage.name == SIMULATE.name and last != stage.name and (end := _predicted(case, settings, progress)):
+            ends.append(end)
+            left_out.add(stage.folder)
         else:
             folder = case.stage_folder(stage.folder)
             run = StageRun(case, folder, settings, key, progress(stage.name), frozenset(inputs))
@@ -195,6 +187,17 @@ def _run_chain(case: CaseFolder, settings: Settings, last: str | None, progress:
         if stage.name == last:
             break
     return ends
+
+
+def _predicted(case: CaseFolder, settings: Settings, progress: StageProgress) -> StageEnd | None:
+    """None where no prediction is wanted in the place of a simulation, or the networks decline the case."""
+    if not settings.predict.fast:
+        return None
+    try:
+        with _told(case, STAGE, with_messages=True):
+            return predict_flow(case, settings, progress)
+    except MethodError:
+        return None
 
 
 def current_stages(case: CaseFolder) -> frozenset[str]:
@@ -208,6 +211,8 @@ def current_stages(case: CaseFolder) -> frozenset[str]:
         if _is_valid(case, stage.name, stage_key(stage, settings, inputs)):
             current.add(stage.name)
             outdated.discard(stage.folder)
+    if not outdated & set(READS) and has_current_prediction(case):
+        current.add(STAGE)
     return frozenset(current)
 
 

@@ -16,6 +16,7 @@ from aneuflow.geometry.settings import ModelSettings
 from aneuflow.morphology.settings import MorphologySettings
 from aneuflow.risk import Clinical, GradeSettings
 from aneuflow.segmentation.settings import SegmentSettings
+from aneuflow.surrogate.settings import PredictSettings
 
 
 class InputSettings(BaseModel, frozen=True, extra="forbid"):
@@ -43,6 +44,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     measure: MorphologySettings = MorphologySettings()
     boundary: BoundarySettings = BoundarySettings()
     simulate: FlowSettings = FlowSettings()
+    predict: PredictSettings = PredictSettings()
     clinical: Clinical = Clinical()
     grade: GradeSettings = GradeSettings()
     report: ReportSettings = ReportSettings()

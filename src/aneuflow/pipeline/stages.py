@@ -10,6 +10,8 @@ from aneuflow.boundary import Records, is_bundled, read_records, read_waveform, 
 from aneuflow.case import store
 from aneuflow.case.checkpoint import CheckpointFile
 from aneuflow.case.folder import CaseFolder
+from aneuflow.case.prediction_store import FOLDER as PREDICTION
+from aneuflow.case.prediction_store import as_flow, read_prediction
 from aneuflow.case.risk_store import write_risk
 from aneuflow.flow.solve import simulate
 from aneuflow.geometry.model import build_model
@@ -22,7 +24,23 @@ from aneuflow.pipeline.settings import Settings
 from aneuflow.report import build_report
 from aneuflow.risk import Flow, assess_risk
 from aneuflow.segmentation.segment import segment
-from aneuflow.types import FloatArray, LabelMap, LumenModel, Progress, Surface
+from aneuflow.types import FloatArray, LabelMap, LumenModel, Progress, Surface, no_progress
+
+StageProgress = Callable[[str], Progress]
+
+
+def silent(stage: str) -> Progress:
+    """Progress that nobody watches."""
+    return no_progress
+
+
+@dataclass(frozen=True)
+class StageEnd:
+    """How one stage of a run ended: made now ("done"), still valid from before ("kept")."""
+
+    stage: str
+    state: str
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -100,6 +118,8 @@ def _grade(run: StageRun) -> None:
     if "flow" in run.reads and settings.flow == "auto" and model.aneurysm is not None:
         steady = store.read_boundary(run.folder("boundary")).waveform is None
         flow, blebs = Flow(store.read_flow(run.folder("flow")), steady), _blebs(model)
+    elif PREDICTION in run.reads and settings.flow == "auto" and model.aneurysm is not None:
+        flow, blebs = Flow(as_flow(read_prediction(run.folder(PREDICTION))), steady=True), _blebs(model)
     write_risk(run.target, assess_risk(model, morphology, flow, run.settings.clinical, settings, blebs))
 
 
@@ -114,7 +134,7 @@ def _blebs(model: LumenModel) -> list[FloatArray]:
 
 def _report(run: StageRun) -> None:
     run.progress(0.0, "report")
-    report = build_report(report_content(run.case, run.settings), run.settings.report.language)
+    report = build_report(report_content(run.case, run.settings, run.reads), run.settings.report.language)
     (run.target / "report.html").write_text(report.html, "utf-8")
     if report.pdf is not None:
         (run.target / "report.pdf").write_bytes(report.pdf)
@@ -126,12 +146,12 @@ MODEL = Stage("model", "model", 7, ("surface", "segmentation"), ("model",), _mod
 MEASURE = Stage("measure", "morphology", 2, ("model",), ("measure",), _measure)
 BOUNDARY = Stage("boundary", "boundary", 3, ("model", "waveform", *RECORDS), ("boundary", "simulate"), _boundary)
 SIMULATE = Stage("simulate", "flow", 11, ("model", "boundary"), ("simulate",), _simulate, frozenset({"threads"}))
-GRADE = Stage("grade", "risk", 3, ("model", "morphology", "boundary", "flow"), ("clinical", "grade"), _grade)
+GRADE = Stage("grade", "risk", 3, ("model", "morphology", "boundary", "flow", PREDICTION), ("clinical", "grade"), _grade)
 REPORT = Stage(
     "report",
     "report",
     2,
-    ("image", "surface", "segmentation", "model", "morphology", "boundary", "flow", "prediction", "risk"),
+    ("image", "surface", "segmentation", "model", "morphology", "boundary", "flow", PREDICTION, "risk"),
     ("report",),
     _report,
 )

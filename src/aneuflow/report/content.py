@@ -44,7 +44,8 @@ class ReportContent:
     """A whole case in memory.
 
     volume and labels are None where the case began further down the chain; notes: (stage, note) from every stage, those
-    inside the results included once.
+    inside the results included once. prediction: the one beside a simulation. predicted_by: where there is no simulation and
+    `flow` is a prediction itself, which networks made it.
     """
 
     case_name: str
@@ -59,6 +60,12 @@ class ReportContent:
     credit: str | None = None
     risk: Risk | None = None
     prediction: Prediction | None = None
+    predicted_by: Mapping[str, Any] | None = None
+
+    @property
+    def steady(self) -> bool:
+        """Whether the flow has no cardiac cycle."""
+        return self.boundary.waveform is None or self.predicted_by is not None
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ COLORS = {
     "artery": ARTERY_COLOR, "sac": SAC_COLOR, "inlet": INLET_COLOR, "outlet": OUTLET_COLOR,
     "width": CONSTRUCTION_COLORS["width"], "neck": CONSTRUCTION_COLORS["neck_diameter"],
 }  # fmt: skip
-DOUBTS = frozenset({"sac_without_flow"})  # of what was found; they stand first
+DOUBTS = frozenset({"sac_without_flow", "flow_predicted"})  # of all that follows; they stand first
 VIEWER_TEXTS = ("field", "view", "reset", "range", "low", "high", "logarithmic", "ostium", "centerlines")
 
 
@@ -75,7 +75,8 @@ def render_page(
         "risk": risk,
         "prediction": prediction,
         "sections": [key for key in SECTIONS if key not in optional or optional[key]],
-        "method": METHOD,
+        "predicted": content.predicted_by is not None,
+        "method": [f"{key}_predicted" if key == "flow" and content.predicted_by is not None else key for key in METHOD],
         **_words_and_numbers(content, language),
         **_notes_by_kind([*content.notes, *(("report", note) for note in notes)], language),
         **_provenance(content, language),
@@ -161,7 +162,7 @@ def _candidates(content: ReportContent) -> list[dict[str, Any]]:
 
 
 def _numerics(content: ReportContent, language: Language) -> list[tuple[str, str]]:
-    steady = content.boundary.waveform is None
+    steady = content.steady
     shown = {name: value for name, value in content.flow.numerics.items() if not (steady and name == "cycles")}
     known = catalogue(language)
     labels = {name: flow_text(language, f"numerics.{name}", steady) for name in shown if f"numerics.{name}" in known}
@@ -245,7 +246,7 @@ def _outlet_fact(outlet: OutletCondition, radius: str, language: Language) -> st
 def _flow_caption(content: ReportContent, language: Language, name: str) -> str:
     absolute = name == "pressure" and content.boundary.absolute
     key = f"caption.{name}{'_absolute' if absolute else ''}"
-    return flow_text(language, key, content.boundary.waveform is None)
+    return flow_text(language, key, content.steady)
 
 
 def _provenance(content: ReportContent, language: Language) -> dict[str, Any]:

@@ -158,7 +158,12 @@ def _facing(view: View, first: FloatArray, second: FloatArray) -> View:
 
 
 def flow_views(content: ReportContent) -> Figure | None:
-    """Cycle-mean flow: streamlines in the lumen, and speed in the plane that cuts the sac along the parent artery."""
+    """Cycle-mean flow: streamlines in the lumen, and speed in the plane that cuts the sac along the parent artery.
+
+    None where only the wall's flow is known.
+    """
+    if not len(content.flow.volume.voxels):
+        return None
     grid = flow_grid(content.flow.volume)
     views = close_views(content.model)
     speed = grid["speed"][grid["speed"] > 0]

@@ -44,7 +44,7 @@ def viewer_payload(content: ReportContent, language: Language) -> dict[str, Any]
 
 def _fields(content: ReportContent, origin: npt.NDArray[np.intp], language: Language) -> list[dict[str, Any]]:
     values = {name: content.flow.wall_fields[name] for name in SCALARS if is_shown(name, content.flow.wall_fields)}
-    steady = content.boundary.waveform is None
+    steady = content.steady
     if "WSS_peak" in content.flow.wall_fields and not steady:
         values["WSS_peak"] = np.linalg.norm(content.flow.wall_fields["WSS_peak"], axis=1)
     sac = content.flow.region == REGION_SAC

@@ -15,6 +15,7 @@ import numpy as np
 from aneuflow.case import store
 from aneuflow.case.files import write_nifti
 from aneuflow.case.folder import CaseFolder
+from aneuflow.case.prediction_store import FOLDER
 from aneuflow.pipeline.documents import report_content
 from aneuflow.pipeline.settings import settings_from
 from aneuflow.report.comparison import comparison_values
@@ -27,6 +28,7 @@ from aneuflow.report.text import Language, note_text, text
 from aneuflow.report.viewer import viewer_payload
 
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
+FLOWS = {"simulate": "flow", "predict": FOLDER}
 IMAGE_VIEW, FIRST_IMAGE_VOXELS = "image.nii.gz", 160
 
 
@@ -48,17 +50,20 @@ def write_image_view(case_path: Path, folder: Path) -> None:
 
 
 def write_views(case_path: Path, folder: Path, current: Collection[str]) -> None:
-    """What can be drawn of a case whose stages `current` are: the model; with a flow its paths, the wall and first words."""
+    """What can be drawn of a case whose stages `current` are: the model; with a flow the wall and first words, with a solved
+    one its paths."""
     case = CaseFolder(case_path)
     folder.mkdir(exist_ok=True)
     if "model" in current:
         model = store.read_model(case.stage_folder("model"))
         for language in LANGUAGES:
             _write_scene(folder / f"model.{language}.json.gz", correction_payload(model, language), language)
-    if "simulate" not in current:
+    reads = {name for stage, name in FLOWS.items() if stage in current}
+    if not reads:
         return
-    content = report_content(case, settings_from(case.manifest().settings))
-    _write(folder / "flow.json.gz", flow_payload(content))
+    content = report_content(case, settings_from(case.manifest().settings), reads)
+    if content.predicted_by is None:
+        _write(folder / "flow.json.gz", flow_payload(content))
     for language in LANGUAGES:
         _write_scene(folder / f"scene.{language}.json.gz", viewer_payload(content, language), language)
         stages: dict[tuple[str, str], str] = {}

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from aneuflow.errors import InputError
 from aneuflow.surrogate.points_input import INPUTS, OUTPUTS, assemble, flipped_back
 
-KEY, CARD = "aneuflow-surrogate", "surrogate.json"
+KEY, CARD, SHIPPED = "aneuflow-surrogate", "surrogate.json", "surrogate"
 MEMBER = "member-{}.onnx"
 Arrays = Mapping[str, npt.NDArray[Any]]
 Member = Callable[[Arrays], Arrays]
@@ -49,16 +50,21 @@ class Answer:
         return np.asarray(np.linalg.norm(self.mean["shear"], axis=1))
 
 
+def shipped_networks() -> Path:
+    """The folder of the networks that ship."""
+    return Path(str(files("aneuflow") / "data" / SHIPPED))
+
+
 def load_ensemble(folder: Path) -> Ensemble:
     """The networks in a folder of `aneuflow train surrogate`. Raises InputError where it holds none."""
-    files = sorted(folder.glob(MEMBER.format("*")))
-    if not files:
-        raise InputError(f"{folder} holds no {MEMBER.format(0)}; give the folder of `aneuflow train surrogate` with --model.")
+    members = sorted(folder.glob(MEMBER.format("*")))
+    if not members:
+        raise InputError(f"{folder} holds no {MEMBER.format(0)}; give a folder of `aneuflow train surrogate` with --networks.")
     card = json.loads((folder / CARD).read_text("utf-8")) if (folder / CARD).is_file() else {}
     digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
-    for file in files:
-        digest.update(file.read_bytes())
-    return Ensemble(tuple(map(_member, files)), card, digest.hexdigest())
+    for member in members:
+        digest.update(member.read_bytes())
+    return Ensemble(tuple(map(_member, members)), card, digest.hexdigest())
 
 
 def _member(file: Path) -> Member:
@@ -71,7 +77,7 @@ def _member(file: Path) -> Member:
     except Exception as error:  # onnxruntime's own classes derive from Exception alone
         raise InputError(f"{file} is no ONNX file that can be run; train it again.") from error
     if KEY not in session.get_modelmeta().custom_metadata_map:
-        raise InputError(f"{file} is no surrogate of aneuflow; give the folder of `aneuflow train surrogate` with --model.")
+        raise InputError(f"{file} is no surrogate of aneuflow; give the folder of `aneuflow train surrogate` with --networks.")
     taken = [entry.name for entry in session.get_inputs()]
 
     def run(given: Arrays) -> Arrays:
