@@ -74,7 +74,7 @@ def test_a_coarse_flow_is_computed_on_the_lattice_of_the_card(
     monkeypatch.setattr(prediction, "coarse_flow", flow)
     stage.predict_case(case, SHAPE_ONLY)
     assert states(stage.predict_case(case, COARSE)) == [("predict", "done")]
-    assert asked[0].resolution_mm == 0.2 and asked[0].steady
+    assert asked[0].resolution_mm == pytest.approx(1.5 * 0.2) and asked[0].steady
     assert json.loads((case / "prediction" / "hemodynamics.json").read_text())["method"]["coarse_flow"] is True
 
 

@@ -58,7 +58,15 @@ def compact(tmp_path: Path) -> Path:
     rows = []
     for number, split in enumerate(SPLITS):
         row = {"id": f"c{number}", "patient": f"p{number}", "split": split, "shape": "real", "kind": "steady"}
-        row |= {"length_mm": 3.0, "reynolds": 160.0 + 10 * number, "pressure": 40.0, "up_x": 0, "up_y": 0, "up_z": 1}
+        row |= {
+            "resolution_mm": 0.24,
+            "length_mm": 3.0,
+            "reynolds": 160.0 + 10 * number,
+            "pressure": 40.0,
+            "up_x": 0,
+            "up_y": 0,
+            "up_z": 1,
+        }
         row |= {"outflows_ml_s": "2.0", "outlet_radii_mm": "1.5", **{f"shape_{id}": 1.0 + 0.1 * number for id in SHAPE}}
         row |= {"fine_pressure_loss": 48.0, "coarse_pressure_loss": 52.0, "coarse_inflow_fraction": 10.0}
         rows.append(row)
@@ -72,8 +80,8 @@ def test_what_is_prepared_is_judged_by_patients_kept_apart(compact: Path, tmp_pa
     assert prepare_cases(compact, target, SurrogateTraining(2, 3)) == {"train": 3, "validation": 2, "test": 1}
     assert prepare_cases(compact, target, SurrogateTraining(2, 3)) == {"train": 3, "validation": 2, "test": 1}
     assert json.loads((target / "plan.json").read_text())["epochs"] == 3
-    for member in (0, 1):
-        shutil.copy(TINY / f"member-{member}.onnx", target)
+    for file in TINY.glob("*.onnx"):
+        shutil.copy(file, target)
     results = evaluate(target)
     low = results["methods"]["coarse flow"]
     assert low["sac_mean"]["median"] == pytest.approx(0.2, abs=1e-3) and low["sac_mean"]["cases"] == 1
@@ -86,7 +94,7 @@ def test_what_is_prepared_is_judged_by_patients_kept_apart(compact: Path, tmp_pa
     text = results_text(results)
     assert "coarse flow, scaled" in text and "decline 1 of 1 test cases" in text and "(sac_mean)" in text
     card = json.loads((target / "surrogate.json").read_text())
-    assert card["patients"] == {"train": 3, "validation": 2, "test": 1} and card["members"] == 2
+    assert card["patients"] == {"train": 3, "validation": 2, "test": 1} and card["members"] == {"coarse": 2, "free": 2}
     assert card["intervals"]["coarse"]["sac_mean"]["patients"] == 2
     assert set(results["coverage"]["free"]) == {"point", "sac_mean", "pressure_loss"}
 
@@ -96,7 +104,8 @@ def test_without_test_cases_nothing_is_compared(compact: Path, tmp_path: Path) -
     (compact / "cases.csv").write_text("\n".join(line for line in lines if ",test," not in line) + "\n")
     np.savez(compact / "test.npz", version=np.array(1), id=np.array([], dtype=np.str_))
     prepare_cases(compact, tmp_path / "models", SurrogateTraining(1, 3))
-    shutil.copy(TINY / "member-0.onnx", tmp_path / "models")
+    for kind in ("coarse", "free"):
+        shutil.copy(TINY / f"{kind}-0.onnx", tmp_path / "models")
     assert results_text(evaluate(tmp_path / "models")) == "No test case has a sac, so nothing was compared."
 
 
@@ -116,7 +125,7 @@ def test_an_interpreter_without_torch_is_named(compact: Path, tmp_path: Path, ca
         import torch  # noqa: F401
     except ImportError:
         with pytest.raises(ResourceError, match="needs torch and onnx"):
-            train_member(tmp_path / "models", 0, Path(sys.executable), 1)
+            train_member(tmp_path / "models", "free", 0, Path(sys.executable), 1)
         assert "torch" in capfd.readouterr().err
     else:
         pytest.skip("this interpreter has torch")

@@ -103,7 +103,7 @@ def coarse_arrays(model: LumenModel) -> tuple[Facts, dict[str, np.ndarray]]:
     for name in ("coarse_wall_shear", "coarse_wall_velocity", "coarse_lumen_velocity"):
         given[name] = rng.standard_normal(given[name].shape)
     given["coarse_wall_pressure"] = rng.random(len(given["wall_point"]))
-    facts = Facts(np.array([0, 1.0, 0]), 3.0, 200.0, np.array([0.5]), np.array([1.0]), SHAPE, {"pressure_loss": 2.0})
+    facts = Facts(np.array([0, 1.0, 0]), 3.0, 200.0, np.array([0.5]), np.array([1.0]), SHAPE, {"pressure_loss": 2.0}, 0.1)
     return facts, given
 
 
@@ -162,7 +162,7 @@ def test_a_coarse_flow_is_corrected_where_it_is(model: LumenModel, networks: Ens
     known = (Measure("pressure_loss", 60.0), Measure("inflow_fraction", 20.0))
     numerics = {"resolution_mm": 0.4}
     coarse = FlowSolution(bare.wall, bare.region, fields, bare.volume, known, {}, numerics)
-    silent = replace(networks, members=(lambda given: untouched(given),))
+    silent = replace(networks, members={"coarse": (lambda given: untouched(given),)})
     made = predict(silent, model, BOUNDARY, MORPHOLOGY, coarse)
     np.testing.assert_allclose(made.wall_fields["pressure"], fields["pressure"], atol=1e-4)
     by_id = {m.id: m.value for m in made.measures}
@@ -195,9 +195,10 @@ def test_what_it_was_not_trained_on_is_declined_in_words(model: LumenModel, netw
 
 
 def test_a_folder_without_networks_or_card_is_refused_in_words(model: LumenModel, tmp_path: Path, networks: Ensemble) -> None:
-    with pytest.raises(InputError, match="holds no member"):
+    with pytest.raises(InputError, match="holds no coarse-0"):
         load_ensemble(tmp_path)
-    (tmp_path / "member-0.onnx").write_text("no network")
+    (tmp_path / "coarse-0.onnx").write_text("no network")
+    (tmp_path / "free-0.onnx").write_text("no network")
     with pytest.raises(InputError, match="no ONNX file"):
         load_ensemble(tmp_path)
     with pytest.raises(InputError, match="training was not finished"):

@@ -24,17 +24,18 @@ def main() -> None:
     case = {**prepared_tube(0), "scalars": np.zeros(SCALARS, np.float32)}
     for member in (0, 1):
         torch.manual_seed(member)
-        network = PointNetwork((8, 8, 8, 8), SCALARS + 1)
+        network = PointNetwork((8, 8, 8, 8), SCALARS)
         network.set_scale([tensors(assemble(case, True))])
         for head in (network.wall[-1], network.lumen[-1], network.numbers):
             torch.nn.init.normal_(head.weight, std=0.03)
-        write_onnx(network, case, FOLDER / f"member-{member}.onnx", {"seed": member, "trained": False})
+        for kind in ("coarse", "free"):
+            write_onnx(network, case, FOLDER / f"{kind}-{member}.onnx", {"seed": member, "trained": False})
     interval = {"factor": 2.0, "level": 0.75, "patients": 3}
     intervals = dict.fromkeys(("point", "sac_mean", "pressure_loss", "inflow_fraction"), interval)
     names = ["log_reynolds", "log_length_mm", "size_ratio", "aspect_ratio", "bottleneck_factor", "nonsphericity_index"]
     card = {
         "resolution_mm": 0.2,
-        "members": 2,
+        "members": {"coarse": 2, "free": 2},
         "cases": {"train": 0, "validation": 3, "test": 0},
         "patients": {"train": 0, "validation": 3, "test": 0},
         "limits": {

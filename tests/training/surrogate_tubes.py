@@ -45,7 +45,7 @@ def prepared_tube(seed: int, count: int = 128, inside: int = 48) -> dict[str, np
         "scalars": np.array([5.0, 1.0, part, np.nan, 1.0]),
         "numbers_base": np.array([drop.max(), 10.0]),
         "coarse_vectors": np.stack([0.8 * shear / size[:, None], 0.1 * direction], axis=1),
-        "coarse_scalars": np.stack([np.log(size), np.full(count, -1.0), drop / drop.max()], axis=1),
+        "coarse_scalars": np.column_stack([np.log(size), np.full(count, -1.0), drop / drop.max(), np.full((count, 2), -2.0)]),
         "coarse_shear_base": 0.8 * shear,
         "coarse_shear_scale": size,
         "coarse_pressure_base": 1.1 * drop,

@@ -13,7 +13,7 @@ from aneuflow.cli.progress import shown_progress
 from aneuflow.errors import ResourceError
 from aneuflow.pipeline.evaluate_segmenter import evaluate_folds
 from aneuflow.pipeline.train_segmenter import prepare, read_cohort_layout, train_fold
-from aneuflow.pipeline.train_surrogate import SurrogateTraining, evaluate, prepare_cases, results_text, train_member
+from aneuflow.pipeline.train_surrogate import SurrogateTraining, evaluate, prepare_cases, results_text, train_members
 from aneuflow.risk.train.run import train_risk
 from aneuflow.risk.train.table import read_cohort, read_columns
 from aneuflow.risk.train.validate import ValidationPlan
@@ -95,25 +95,25 @@ def segmenter(
 def surrogate(
     compact: Annotated[Path, typer.Argument(metavar="COMPACT", help="Folder that `aneuflow database pack` wrote.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the networks, their card and results.")],
-    members: Annotated[int, typer.Option(min=1, max=20, help="Networks of the ensemble.")] = 5,
+    members: Annotated[int, typer.Option(min=1, max=20, help="Networks of each ensemble: given a coarse flow, and not.")] = 5,
     epochs: Annotated[
-        int, typer.Option(min=1, max=10000, help="Epochs at most; fewer where validation no longer gains.")
-    ] = 200,
+        int, typer.Option(min=1, max=10000, help="Epochs at most, a quarter for those given a coarse flow.")
+    ] = 120,
     resolution: Annotated[float, typer.Option(min=0.05, max=1.0, help="Lattice spacing of the database, mm.")] = 0.24,
     python: Annotated[
         Path | None, typer.Option("--python", help="Python that has torch and onnx, where this one has not.")
     ] = None,
-    threads: Annotated[int, typer.Option(min=0, max=256, help="CPU threads; 0 leaves it to torch.")] = 0,
+    threads: Annotated[
+        int, typer.Option(min=0, max=256, help="CPU threads of a network, as many of which are trained at once as fit; 0: all.")
+    ] = 0,
 ) -> None:
     """Train the flow surrogate, calibrate it, and hold it against simpler answers; run again it goes on where it stopped."""
     training = SurrogateTraining(members, epochs, resolution)
     with shown_progress() as progress:
         counts = prepare_cases(compact, output, training, progress("prepare"))
     typer.echo(", ".join(f"{split} {count}" for split, count in counts.items()) + " cases")
-    for member in range(members):
-        typer.echo(f"Member {member}")
-        train_member(output, member, python or Path(sys.executable), threads)
+    train_members(output, members, python or Path(sys.executable), threads)
     with shown_progress() as progress:
         results = evaluate(output, progress("evaluate"))
     typer.echo(results_text(results))
-    typer.echo(f"Written: {members} networks, their card and results to {output}")
+    typer.echo(f"Written: {2 * members} networks, their card and results to {output}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from aneuflow.errors import MethodError
@@ -32,18 +32,6 @@ _START_SHARE = 0.1  # of the work
 _LEAST_FLOW = 0.05  # of the waveform's highest, for a steady start: with less it would take long to settle
 
 
-@dataclass(frozen=True, eq=False)
-class TwoLattices:
-    """A flow on the lattice that was asked for, and on the one of twice its spacing that it was started from.
-
-    coarse has the wall of `fine`, and measures without intervals; None where the run began without such a lattice, or from a
-    checkpoint, which keeps none of its fields.
-    """
-
-    fine: FlowSolution
-    coarse: FlowSolution | None
-
-
 def simulate(
     model: LumenModel,
     boundary: BoundaryConditions,
@@ -56,34 +44,6 @@ def simulate(
     Goes on from `checkpoint` where it holds a state. Raises InputError for boundary conditions that do not fit the model,
     ResourceError where memory does not suffice, MethodError where the flow stays unstable at ever shorter time steps.
     """
-    return simulate_twice(model, boundary, settings, progress, checkpoint).fine
-
-
-def coarse_flow(
-    model: LumenModel, boundary: BoundaryConditions, settings: FlowSettings, progress: Progress = no_progress
-) -> FlowSolution:
-    """The steady flow that `simulate_twice` gives as `coarse`, without the finer one: a sixteenth of the work.
-
-    Raises MethodError where the lattice of twice `settings.resolution_mm` is too coarse for the model, and what `simulate`
-    raises.
-    """
-    problem = _coarse(model, replace(boundary, waveform=None), settings, thread_count(settings.threads))
-    if problem is None:
-        raise MethodError(
-            f"The narrowest opening, {_narrowest_mm(model):.2g} mm, is not resolved by a lattice of "
-            f"{2.0 * settings.resolution_mm:g} mm; simulate the flow instead."
-        )
-    return _settled(problem, progress)[1]
-
-
-def simulate_twice(
-    model: LumenModel,
-    boundary: BoundaryConditions,
-    settings: FlowSettings,
-    progress: Progress = no_progress,
-    checkpoint: Checkpoint | None = None,
-) -> TwoLattices:
-    """What `simulate` gives, and the flow on the coarser lattice on the way to it. Raises what `simulate` raises."""
     began = time.monotonic()
     progress = _rising(progress)
     progress(0.0, "flow, lattice")
@@ -91,7 +51,7 @@ def simulate_twice(
         boundary = replace(boundary, waveform=None)
     problem = Problem.of(model, boundary, settings, thread_count(settings.threads), checkpoint)
     state = checkpoint.load() if checkpoint is not None else None
-    start, coarse, numbers = None, None, {} if state is None else coarse_of(state)
+    start, numbers = None, {} if state is None else coarse_of(state)
     if state is None:
         start, coarse = _start(problem, lambda f, m: progress(_START_SHARE * f, m))
         numbers = {} if coarse is None else {m.id: m.value for m in coarse.measures}
@@ -102,7 +62,18 @@ def simulate_twice(
     solution = problem.solution(solved.averages, solved.run, numerics)
     progress(1.0, "flow, done")
     measures = with_intervals(solution.measures, numbers)
-    return TwoLattices(replace(solution, measures=measures, notes=notes_on(model, numerics, solution.measures)), coarse)
+    return replace(solution, measures=measures, notes=notes_on(model, numerics, solution.measures))
+
+
+def coarse_flow(
+    model: LumenModel, boundary: BoundaryConditions, settings: FlowSettings, progress: Progress = no_progress
+) -> FlowSolution:
+    """The steady flow on the lattice of `settings.resolution_mm` alone, from rest; its measures have no intervals.
+
+    Raises what `simulate` raises.
+    """
+    problem = Problem.of(model, replace(boundary, waveform=None), settings, thread_count(settings.threads))
+    return _settled(replace(problem, subgrid=_SUBGRID), progress)[1]
 
 
 def _rising(progress: Progress) -> Progress:

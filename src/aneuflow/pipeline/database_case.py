@@ -11,13 +11,14 @@ import numpy as np
 from aneuflow.boundary import BoundarySettings, set_boundary
 from aneuflow.errors import AneuflowError, MethodError
 from aneuflow.flow.settings import FlowSettings
-from aneuflow.flow.solve import simulate_twice, spacing_with_coarse
+from aneuflow.flow.solve import coarse_flow, simulate, spacing_with_coarse
 from aneuflow.geometry.model import build_model
 from aneuflow.geometry.settings import ModelSettings
 from aneuflow.morphology import MorphologySettings, measure
 from aneuflow.surrogate.deform import Frame, deformed, without_sac
 from aneuflow.surrogate.design import PlannedCase
 from aneuflow.surrogate.gates import FINEST_MM, GATES, missed_gate
+from aneuflow.surrogate.points import COARSER_LATTICE
 from aneuflow.surrogate.sample import Place, Scales, sampled
 from aneuflow.types import BoundaryConditions, FlowSolution, LumenModel, Morphology, Progress, Surface, no_progress
 
@@ -69,13 +70,16 @@ def solve(
         stage = "simulate"
         spacing = spacing_with_coarse(model, settings.resolution_mm)
         if spacing < FINEST_MM:
-            return Solved("refused", "gate", f"coarse: {GATES['coarse']}")
-        both = simulate_twice(model, boundary, settings.model_copy(update={"resolution_mm": spacing}), progress)
+            return Solved("refused", "gate", f"opening: {GATES['opening']}")
+        fine, coarse = (
+            flow(model, boundary, settings.model_copy(update={"resolution_mm": times * spacing}), progress)
+            for flow, times in ((simulate, 1.0), (coarse_flow, COARSER_LATTICE))
+        )
     except AneuflowError as error:
         return Solved("refused", stage, str(error))
     except (ArithmeticError, ValueError, IndexError, RuntimeError) as error:
         return Solved("refused", stage, f"unforeseen {type(error).__name__}: {error}")
-    return _judged(case, model, morphology, boundary, both.fine, both.coarse, generator)
+    return _judged(case, model, morphology, boundary, fine, coarse, generator)
 
 
 def _boundary(case: PlannedCase, model: LumenModel) -> BoundaryConditions:
@@ -96,16 +100,14 @@ def _judged(
     morphology: Morphology,
     boundary: BoundaryConditions,
     fine: FlowSolution,
-    coarse: FlowSolution | None,
+    coarse: FlowSolution,
     generator: np.random.Generator,
 ) -> Solved:
-    if coarse is None:
-        return Solved("refused", "gate", f"coarse: {GATES['coarse']}")
     measures = {measure.id: measure.value for measure in morphology.measures}
     diameter = measures.get("parent_diameter", 2.0 * max(cap.radius_mm for cap in model.caps if cap.role == "inlet"))
     scales, place = Scales.of(diameter, boundary), Place.of(model)
     arrays = sampled(model, place, scales, fine, coarse, generator)
-    gate = missed_gate(fine, coarse, arrays)
+    gate = missed_gate(fine, arrays)
     if gate is not None:
         return Solved("refused", "gate", f"{gate}: {GATES[gate]}")
     radii = {cap.id: cap.radius_mm for cap in model.caps}

@@ -14,6 +14,7 @@ from aneuflow.flow.solve import coarse_flow, spacing_with_coarse
 from aneuflow.pipeline.settings import Settings
 from aneuflow.pipeline.stages import StageEnd, StageProgress
 from aneuflow.surrogate.network import Ensemble, load_ensemble, shipped_networks
+from aneuflow.surrogate.points import COARSER_LATTICE
 from aneuflow.surrogate.predict import predict
 
 
@@ -49,7 +50,7 @@ def _predict(case: CaseFolder, target: Path, ensemble: Ensemble, settings: Setti
     if settings.predict.coarse:
         predict(ensemble, model, boundary, morphology)  # declines before minutes are spent
         given = settings.simulate
-        spacing = spacing_with_coarse(model, float(ensemble.card["resolution_mm"]))
+        spacing = COARSER_LATTICE * spacing_with_coarse(model, float(ensemble.card["resolution_mm"]))
         coarse = FlowSettings(steady=True, resolution_mm=spacing, threads=given.threads, device=given.device)
         flow = coarse_flow(model, boundary, coarse, progress("coarse flow"))
     write_prediction(target, predict(ensemble, model, boundary, morphology, flow))

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from aneuflow.errors import InputError, ResourceError
 from aneuflow.surrogate import calibrate
 from aneuflow.surrogate.cohort import SPLITS
 from aneuflow.surrogate.compact import CASES, CHANNELS, read_compact
-from aneuflow.surrogate.network import CARD, Ensemble, ask, load_ensemble
+from aneuflow.surrogate.network import CARD, KINDS, Ensemble, ask, load_ensemble
 from aneuflow.surrogate.points import NUMBERS, SHAPE, Arrays, facts_of, numbers_of, prepare
 from aneuflow.surrogate.predict_baselines import coarse_alone, coarse_scaled, nearest_shape, poiseuille
 from aneuflow.surrogate.train.plan import TrainingPlan
@@ -32,10 +33,10 @@ Flow = tuple[Any, Any]
 
 @dataclass(frozen=True)
 class SurrogateTraining:
-    """How many networks, for how long, on a database solved at which lattice spacing."""
+    """How many networks of each kind, for how long, on a database solved at which lattice spacing."""
 
     members: int = 5
-    epochs: int = 200
+    epochs: int = 120
     resolution_mm: float = 0.24
 
 
@@ -84,21 +85,29 @@ def _prepare(row: Mapping[str, str], arrays: Arrays, folder: Path) -> None:
     temporary.replace(file)
 
 
-def train_member(target: Path, member: int, python: Path, threads: int) -> None:
-    """Train one network in a process of `python`, which needs torch and onnx but no other package.
+def train_members(target: Path, count: int, python: Path, threads: int) -> None:
+    """Train `count` networks of each kind, `threads` each, side by side as fits; 0: one after another, each on all."""
+    at_once = max(1, (os.cpu_count() or 1) // threads) if threads else 1
+    with ThreadPoolExecutor(at_once) as pool:
+        work = [(kind, member) for member in range(count) for kind in KINDS]
+        list(pool.map(lambda each: train_member(target, each[0], each[1], python, threads), work))
+
+
+def train_member(target: Path, kind: str, member: int, python: Path, threads: int) -> None:
+    """Train one network, given a coarse flow or not, in a process of `python`, which needs torch and onnx but no other package.
 
     Raises ResourceError where the process failed.
     """
     with tempfile.TemporaryDirectory() as folder:
         # Of this interpreter's packages the other one sees aneuflow alone.
         (Path(folder) / "aneuflow").symlink_to(Path(aneuflow.__file__).parent, target_is_directory=True)
-        given = [str(target), "--member", str(member), "--threads", str(threads)]
+        given = [str(target), "--kind", kind, "--member", str(member), "--threads", str(threads)]
         done = subprocess.run(
             [python, "-m", "aneuflow.surrogate.train", *given], env={**os.environ, "PYTHONPATH": folder}, check=False
         )
     if done.returncode:
         raise ResourceError(
-            f"Training of member {member} ended with code {done.returncode}; {python} needs torch and onnx "
+            f"Training of {kind}-{member} ended with code {done.returncode}; {python} needs torch and onnx "
             "(pip install 'aneuflow[torch]'), or name another Python with --python."
         )
 
@@ -114,13 +123,12 @@ def evaluate(target: Path, progress: Progress = no_progress) -> Mapping[str, Any
     about, ensemble = read_json(target / TABLE), load_ensemble(target)
     cases = {split: _read(target, split, about["cases"][split]) for split in SPLITS}
     intervals = {
-        name: _calibrated(ensemble, cases["validation"], about["cases"]["validation"], coarse)
-        for name, coarse in (("coarse", True), ("free", False))
+        name: _calibrated(ensemble, cases["validation"], about["cases"]["validation"], coarse) for name, coarse in KINDS.items()
     }
     card = {
         "aneuflow": aneuflow.__version__,
         "resolution_mm": about["resolution_mm"],
-        "members": len(ensemble.members),
+        "members": {kind: len(members) for kind, members in ensemble.members.items()},
         "cases": {split: len(found) for split, found in cases.items()},
         "patients": {split: len({entry["patient"] for entry in about["cases"][split].values()}) for split in SPLITS},
         "shape": list(SHAPE),
@@ -204,7 +212,7 @@ def _number_errors(ensemble: Ensemble, case: Arrays, method: str) -> dict[str, f
 def _covered(ensemble: Ensemble, cases: Mapping[str, Arrays], intervals: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """The share of test cases whose value lies within its interval, by mode and name."""
     made = {}
-    for mode, coarse in (("coarse", True), ("free", False)):
+    for mode, coarse in KINDS.items():
         found = [calibrate.scores(ask(ensemble, case, coarse), case) for case in cases.values() if case["region"].any()]
         known = {name: [mine[name] for mine in found if name in mine] for name in intervals[mode]}
         made[mode] = {

@@ -14,6 +14,7 @@ from aneuflow.surrogate.cohort import SPLITS
 from aneuflow.surrogate.compact import CHANNELS
 from aneuflow.surrogate.design import AXES, DesignSettings, PlannedCase
 from aneuflow.surrogate.gates import GATES
+from aneuflow.surrogate.points import COARSER_LATTICE
 from aneuflow.surrogate.sample import LUMEN_POINTS, WALL_POINTS
 
 INTRA_TERMS = (
@@ -92,7 +93,7 @@ def card(settings: DesignSettings, terms: str, found: Check, rows: Sequence[Mapp
             "",
             "Flows in intracranial aneurysms, solved by the lattice-Boltzmann solver of aneuflow "
             f"at {settings.resolution_mm:g} mm, or a sixth of the narrowest opening where that is less, with those on the "
-            "lattice of twice the spacing beside them. "
+            f"lattice of {COARSER_LATTICE:g} times the spacing beside them. "
             "For training and testing surrogates of that solver; it says no more of a patient than the solver does "
             "(rigid walls, assumed inflow). How it is made: docs/database.md.",
             "",

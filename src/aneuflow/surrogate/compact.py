@@ -40,7 +40,7 @@ CHANNELS: Mapping[str, Channel] = {
     "wall_along": Channel("wall", 0, "distance along the centerline from the ostium, negative upstream", "D"),
     "wall_shear": Channel("wall", 3, "wall shear vector; pulsatile: its mean over the cycle", "tau0"),
     "wall_pressure": Channel("wall", 0, "pressure over that at the outlets; pulsatile: mean", "p0"),
-    "coarse_wall_shear": Channel("wall", 3, "wall shear vector on the lattice of twice the spacing", "tau0"),
+    "coarse_wall_shear": Channel("wall", 3, "wall shear vector on the coarser lattice", "tau0"),
     "coarse_wall_pressure": Channel("wall", 0, "pressure there", "p0"),
     "coarse_wall_velocity": Channel("wall", 3, "velocity there, one coarse spacing inside of the wall point", "U"),
     "wall_tawss": Channel("wall", 0, "time-averaged wall shear stress", "tau0", pulsatile=True),
@@ -53,7 +53,7 @@ CHANNELS: Mapping[str, Channel] = {
     "lumen_along": Channel("lumen", 0, "as wall_along", "D"),
     "lumen_velocity": Channel("lumen", 3, "velocity; pulsatile: mean", "U"),
     "lumen_pressure": Channel("lumen", 0, "pressure over that at the outlets; pulsatile: mean", "p0"),
-    "coarse_lumen_velocity": Channel("lumen", 3, "velocity on the lattice of twice the spacing", "U"),
+    "coarse_lumen_velocity": Channel("lumen", 3, "velocity on the coarser lattice", "U"),
 }
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,19 @@ from aneuflow.errors import InputError
 from aneuflow.surrogate.points_input import INPUTS, OUTPUTS, assemble, flipped_back
 
 KEY, CARD, SHIPPED = "aneuflow-surrogate", "surrogate.json", "surrogate"
-MEMBER = "member-{}.onnx"
+KINDS = {"coarse": True, "free": False}  # networks that are given a coarse flow, and those that are not
 Arrays = Mapping[str, npt.NDArray[Any]]
 Member = Callable[[Arrays], Arrays]
 
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """Networks trained alike from different seeds.
+    """Networks trained alike from different seeds: members by kind (`KINDS`).
 
     card: what surrogate.json of their folder holds, empty before it is written; digest: SHA-256 of the networks and the card.
     """
 
-    members: tuple[Member, ...]
+    members: Mapping[str, tuple[Member, ...]]
     card: Mapping[str, Any]
     digest: str
 
@@ -57,14 +58,15 @@ def shipped_networks() -> Path:
 
 def load_ensemble(folder: Path) -> Ensemble:
     """The networks in a folder of `aneuflow train surrogate`. Raises InputError where it holds none."""
-    members = sorted(folder.glob(MEMBER.format("*")))
-    if not members:
-        raise InputError(f"{folder} holds no {MEMBER.format(0)}; give a folder of `aneuflow train surrogate` with --networks.")
+    found = {kind: sorted(folder.glob(f"{kind}-*.onnx")) for kind in KINDS}
+    for kind, members in found.items():
+        if not members:
+            raise InputError(f"{folder} holds no {kind}-0.onnx; give a folder of `aneuflow train surrogate` with --networks.")
     card = json.loads((folder / CARD).read_text("utf-8")) if (folder / CARD).is_file() else {}
     digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
-    for member in members:
-        digest.update(member.read_bytes())
-    return Ensemble(tuple(map(_member, members)), card, digest.hexdigest())
+    for file in chain.from_iterable(found.values()):
+        digest.update(file.read_bytes())
+    return Ensemble({kind: tuple(map(_member, members)) for kind, members in found.items()}, card, digest.hexdigest())
 
 
 def _member(file: Path) -> Member:
@@ -90,11 +92,11 @@ def _member(file: Path) -> Member:
 def ask(ensemble: Ensemble, case: Arrays, coarse: bool) -> Answer:
     """Mean and spread of the members' answers, each the mean of those for the vessel and its mirror image.
 
-    So a mirrored vessel has exactly the mirrored answer. case: `points.prepare`'s; coarse: with its coarse flow.
+    So a mirrored vessel has exactly the mirrored answer. case: `points.prepare`'s; coarse: those given its coarse flow.
     """
     given, mirrored = assemble(case, coarse), assemble(case, coarse, mirrored=True)
     answers = []
-    for member in ensemble.members:
+    for member in ensemble.members["coarse" if coarse else "free"]:
         there, back = member(given), flipped_back(member(mirrored))
         answers.append({name: 0.5 * (there[name] + back[name]) for name in OUTPUTS})
     stacked = {name: np.stack([answer[name] for answer in answers]).astype(np.float64) for name in OUTPUTS}

@@ -23,6 +23,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 SHAPE = ("size_ratio", "aspect_ratio", "bottleneck_factor", "nonsphericity_index", "aneurysm_angle")
 SCALARS = ("log_reynolds", "log_length_mm", *SHAPE, "outlets", "largest_share")
 NUMBERS = ("pressure_loss", "inflow_fraction")
+COARSER_LATTICE = 1.5  # spacing of the coarse lattice, in that of the fine one
 _NEIGHBORS = 16
 _COARSER = 4
 _LEVELS = 3
@@ -37,7 +38,7 @@ class Facts:
     """What is known of a case as a whole: up (3,) into the sac, patient axes; outlet radii in D and shares of the flow.
 
     measures: shape measures by quantity id. coarse: pressure loss in p0 and inflow into the sac in per cent of the vessel's,
-    from the coarse flow.
+    from the coarse flow, whose lattice spacing is coarse_spacing in D.
     """
 
     up: FloatArray
@@ -47,6 +48,7 @@ class Facts:
     outlet_shares: FloatArray
     measures: Mapping[str, float]
     coarse: Mapping[str, float] = field(default_factory=dict)
+    coarse_spacing: float = np.nan
 
 
 def facts_of(row: Mapping[str, str]) -> Facts:
@@ -61,6 +63,7 @@ def facts_of(row: Mapping[str, str]) -> Facts:
         outlet_shares=flows / flows.sum(),
         measures={id: float(row[f"shape_{id}"]) for id in SHAPE if row.get(f"shape_{id}")},
         coarse=numbers_of(row, "coarse", pressure),
+        coarse_spacing=COARSER_LATTICE * float(row["resolution_mm"]) / length,
     )
 
 
@@ -159,11 +162,22 @@ def _coarse(facts: Facts, given: Arrays, frame: FloatArray) -> Arrays:
             floor[mine] = _FLOOR * np.average(size[mine], weights=given["wall_area"][mine])
     scale = size + np.maximum(floor, 1e-3)
     swift = speed + 0.02
+    # Shear by the speed one spacing off the wall: what it differs by from the lattice's own tells how well that resolves it.
+    by_speed = speed / (8.0 * facts.coarse_spacing) + np.maximum(floor, 1e-3)
     around = 1.0 + np.abs(pressure).max()
     numbers = [max(facts.coarse.get(id, np.nan), 1e-3) if id in facts.coarse else np.nan for id in NUMBERS]
     return {
         "coarse_vectors": np.stack([shear / scale[:, None], velocity / swift[:, None]], axis=1) @ frame.T,
-        "coarse_scalars": np.stack([np.log(scale), np.log(swift), pressure / around], axis=1),
+        "coarse_scalars": np.stack(
+            [
+                np.log(scale),
+                np.log(swift),
+                pressure / around,
+                np.log(by_speed / scale),
+                np.full(len(size), np.log(facts.coarse_spacing)),
+            ],
+            axis=1,
+        ),
         "coarse_shear_base": shear @ frame.T,
         "coarse_shear_scale": scale,
         "coarse_pressure_base": pressure,

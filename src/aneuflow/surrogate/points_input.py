@@ -17,8 +17,8 @@ INDICES = ("pick_1", "near_1", "up_1", "pick_2", "near_2", "up_2", "pick_3", "ne
 WEIGHTS = ("weight_1", "weight_2", "weight_3", "lumen_weight")
 INPUTS = (*FIELDS, *INDICES, *WEIGHTS)
 OUTPUTS = ("shear", "pressure", "velocity", "numbers")
-WALL_VECTORS, WALL_WIDTH = 5, 15 + 5 + 3 + 1
-LUMEN_VECTORS, LUMEN_WIDTH = 3, 9 + 4 + 1
+WALL_VECTORS, WALL_WIDTH = 5, 15 + 5 + 5
+LUMEN_VECTORS, LUMEN_WIDTH = 3, 9 + 4
 _ACROSS = 1
 
 
@@ -33,15 +33,14 @@ def assemble(case: Arrays, coarse: bool, mirrored: bool = False) -> dict[str, np
         vectors, known, swift = case["coarse_vectors"], case["coarse_scalars"], case["coarse_velocity_base"][:, None]
         swift = swift / case["coarse_velocity_scale"][:, None, None]
     else:
-        vectors, known, swift = np.zeros((count, 2, 3)), np.zeros((count, 3)), np.zeros((inside, 1, 3))
+        vectors, known, swift = np.zeros((count, 2, 3)), np.zeros((count, 5)), np.zeros((inside, 1, 3))
     prefix = "coarse_" if coarse else ""
     wall = _flipped(np.concatenate([case["wall_vectors"], vectors], axis=1), mirrored)
     lumen = _flipped(np.concatenate([case["lumen_vectors"], swift], axis=1), mirrored)
-    flag = float(coarse)
     made = {
-        "wall": np.concatenate([wall.reshape(count, -1), case["wall_scalars"], known, np.full((count, 1), flag)], axis=1),
-        "lumen": np.concatenate([lumen.reshape(inside, -1), case["lumen_scalars"], np.full((inside, 1), flag)], axis=1),
-        "scalars": np.append(case["scalars"], flag),
+        "wall": np.concatenate([wall.reshape(count, -1), case["wall_scalars"], known], axis=1),
+        "lumen": np.concatenate([lumen.reshape(inside, -1), case["lumen_scalars"]], axis=1),
+        "scalars": case["scalars"],
         "no_slip": case["no_slip"],
     }
     for name in ("shear", "velocity"):

@@ -84,7 +84,11 @@ def predict(
         flow.region,
         {name: values.astype(np.float32) for name, values in fields.items()},
         _measures(answer, tawss, uncertain, flow, factors, scales, boundary),
-        {"networks": ensemble.digest, "members": len(ensemble.members), "coarse_flow": coarse is not None},
+        {
+            "networks": ensemble.digest,
+            "members": len(ensemble.members["free" if coarse is None else "coarse"]),
+            "coarse_flow": coarse is not None,
+        },
         _notes(card, factors, boundary),
     )
 
@@ -144,6 +148,7 @@ def _facts(
         outlet_shares=shares,
         measures={id: measures[id] for id in SHAPE if id in measures},
         coarse={id: known[id] / units[id] for id in NUMBERS if id in known},
+        coarse_spacing=np.nan if coarse is None else float(coarse.numerics["resolution_mm"]) / scales.length_mm,
     )
 
 

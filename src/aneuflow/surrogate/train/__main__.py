@@ -1,4 +1,4 @@
-"""`python -m aneuflow.surrogate.train FOLDER --member N`: trains one member of the ensemble, writes FOLDER/member-N.onnx.
+"""`python -m aneuflow.surrogate.train FOLDER --kind coarse|free --member N`: trains one network, writes FOLDER/KIND-N.onnx.
 
 FOLDER holds plan.json and prepared/ as `aneuflow train surrogate` writes them. Run again it goes on.
 """
@@ -6,7 +6,6 @@ FOLDER holds plan.json and prepared/ as `aneuflow train surrogate` writes them. 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from pathlib import Path
 
 import torch
@@ -21,19 +20,23 @@ PREPARED = "prepared"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--kind", choices=("coarse", "free"), required=True, help="given a coarse flow, or not")
     parser.add_argument("--member", type=int, required=True, help="number of the member, added to the plan's seed")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves it to torch")
     given = parser.parse_args()
     if given.threads:
         torch.set_num_threads(given.threads)
-    plan = read_plan(given.folder)
-    plan = dataclasses.replace(plan, seed=plan.seed + given.member)
+    plan = read_plan(given.folder).of_kind(given.kind == "coarse", given.member)
+    name = f"{given.kind}-{given.member}"
     parts = {part: sorted((given.folder / PREPARED / part).glob("*.npz")) for part in ("train", "validation")}
     cases = {part: read_cases(files) for part, files in parts.items()}
-    folder = given.folder / f"member-{given.member}"
-    network = fit(plan, cases["train"], cases["validation"], folder, lambda line: print(line, flush=True))
-    card = {"seed": plan.seed, **{part: [file.stem for file in files] for part, files in parts.items()}}
-    write_onnx(network, cases["train"][0], given.folder / f"member-{given.member}.onnx", card)
+
+    def tell(line: str) -> None:
+        print(f"{name}: {line}", flush=True)
+
+    network = fit(plan, cases["train"], cases["validation"], given.folder / name, tell)
+    card = {"seed": plan.seed, "coarse": plan.coarse, **{part: [file.stem for file in files] for part, files in parts.items()}}
+    write_onnx(network, cases["train"][0], given.folder / f"{name}.onnx", card)
 
 
 if __name__ == "__main__":

@@ -55,8 +55,8 @@ def fit(
 ) -> PointNetwork:
     """The network trained on prepared cases; goes on from the checkpoint in `folder` where there is one.
 
-    Gives the moving mean of the weights with the best validation score (what the sac's wall shear is off, with and without the
-    coarse flow), also kept in folder/best.pt. Without validation cases it is that of the last epoch.
+    Gives the moving mean of the weights with the best validation score (what the sac's wall shear is off), also kept in
+    folder/best.pt. Without validation cases it is that of the last epoch.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = _state(plan, training, folder / CHECKPOINT)
@@ -64,13 +64,12 @@ def fit(
         start = time.monotonic()
         loss = _epoch(plan, state, training)
         state.epoch += 1
-        checked = validate(state.mean, validation) if validation else {}
-        score = sum(checked.values())
+        score = validate(state.mean, validation, plan.coarse) if validation else 0.0
         if not validation or score < state.best:
             state.best, state.best_epoch = score, state.epoch
             _save(state.mean.state_dict(), folder / BEST)
         _save(_content(state), folder / CHECKPOINT)
-        record = {"epoch": state.epoch, "loss": loss, **checked, "seconds": time.monotonic() - start}
+        record = {"epoch": state.epoch, "loss": loss, "sac": score, "seconds": time.monotonic() - start}
         with (folder / LOG).open("a") as log:
             log.write(json.dumps(record) + "\n")
         tell(" ".join(f"{name} {value:.4g}" for name, value in record.items()))
@@ -80,9 +79,9 @@ def fit(
 
 def _state(plan: TrainingPlan, training: Sequence[Case], checkpoint: Path) -> State:
     torch.manual_seed(plan.seed)
-    scalars = len(training[0]["scalars"]) + 1
+    scalars = len(training[0]["scalars"])
     network = PointNetwork(plan.widths, scalars)
-    network.set_scale([tensors(assemble(case, True)) for case in training])
+    network.set_scale([tensors(assemble(case, plan.coarse)) for case in training])
     mean = PointNetwork(plan.widths, scalars)
     mean.load_state_dict(network.state_dict())
     state = State(network, mean.eval(), torch.optim.AdamW(network.parameters(), plan.learning_rate, weight_decay=1e-2))
@@ -138,9 +137,9 @@ def _follow(state: State) -> None:
 
 
 def varied(case: Case, plan: TrainingPlan, rng: np.random.Generator) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Input and target of a case, mirrored and without the coarse flow at random, in a frame turned a little."""
-    mirrored, coarse = bool(rng.random() < 0.5), bool(rng.random() >= plan.drop_coarse)
-    given, wanted = tensors(assemble(case, coarse, mirrored)), targets(case, mirrored)
+    """Input and target of a case, mirrored at random, in a frame turned a little."""
+    mirrored = bool(rng.random() < 0.5)
+    given, wanted = tensors(assemble(case, plan.coarse, mirrored)), targets(case, mirrored)
     turn = _turn(rng, plan.turn_degrees)
     for name, vectors in (("wall", WALL_VECTORS), ("lumen", LUMEN_VECTORS)):
         values = given[name]
@@ -167,13 +166,12 @@ def tensors(arrays: Case) -> dict[str, Tensor]:
     return {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in arrays.items()}
 
 
-def validate(network: PointNetwork, cases: Sequence[Case]) -> dict[str, float]:
-    """What the sac's wall shear is off, mean over the cases that have a sac, with and without the coarse flow."""
-    found: dict[str, list[float]] = {"coarse": [], "free": []}
+def validate(network: PointNetwork, cases: Sequence[Case], coarse: bool) -> float:
+    """What the sac's wall shear is off, mean over the cases that have a sac; 0 without any."""
+    found = []
     for case in cases:
-        for name, coarse in (("coarse", True), ("free", False)):
+        if (case["region"] == 1).any():
             with torch.no_grad():
                 answer = network(tensors(assemble(case, coarse)))
-            if (case["region"] == 1).any():
-                found[name].append(float(loss_of(answer, targets(case))[1]))
-    return {name: float(np.mean(values)) if values else 0.0 for name, values in found.items()}
+            found.append(float(loss_of(answer, targets(case))[1]))
+    return float(np.mean(found)) if found else 0.0

@@ -14,23 +14,28 @@ class TrainingPlan:
     """The network and its training.
 
     widths: features per point on the wall and on each coarser level. A step takes `batch` cases; after `patience` epochs
-    without a better score on the validation cases the training ends. drop_coarse: share of the cases shown without the coarse
-    flow.
+    without a better score on the validation cases the training ends. coarse: whether the network is given the coarse flow; it
+    then has a quarter of the epochs.
     turn_degrees, noise: how far frames are turned and scalars (in standard deviations) varied.
     """
 
     widths: tuple[int, ...] = (48, 80, 112, 144)
-    epochs: int = 200
+    epochs: int = 120
     patience: int = 40
     batch: int = 2
-    learning_rate: float = 2e-3
-    drop_coarse: float = 0.5
+    learning_rate: float = 1e-3
+    coarse: bool = True
     turn_degrees: float = 8.0
     noise: float = 0.15
     seed: int = 0
 
     def write(self, folder: Path) -> None:
         (folder / FILE).write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n")
+
+    def of_kind(self, coarse: bool, member: int) -> TrainingPlan:
+        """The plan of one network, with a seed of its own."""
+        epochs = max(1, self.epochs // 4) if coarse else self.epochs
+        return dataclasses.replace(self, coarse=coarse, epochs=epochs, seed=self.seed + member)
 
 
 def read_plan(folder: Path) -> TrainingPlan:

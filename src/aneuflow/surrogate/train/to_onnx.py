@@ -21,7 +21,7 @@ def write_onnx(network: PointNetwork, example: Case, file: Path, card: dict[str,
     """Write `file`, float32, any number of points; example: a prepared case to trace the network with."""
     import onnx
 
-    given = tensors(assemble(example, True))
+    given = tensors(assemble(example, False))
     axes = {name: {0: f"{name}_rows"} for name in INPUTS if name not in _WHOLE}
     for name in (name for name in INDICES if name.startswith("near")):
         axes[name][1] = f"{name}_neighbors"
