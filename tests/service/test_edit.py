@@ -122,8 +122,9 @@ def test_the_page_gets_the_case_and_no_other_file(client: httpx.Client) -> None:
 
 
 def test_settings_cannot_name_files(client: httpx.Client) -> None:
-    refused = client.post("/secret/api/cases/local/jobs", json={"settings": {"boundary": {"waveform": "/etc/passwd"}}})
-    assert refused.status_code == 422 and "cannot name a file" in refused.json()["detail"]
+    for settings in ({"boundary": {"waveform": "/etc/passwd"}}, {"predict": {"networks": "own"}}):
+        refused = client.post("/secret/api/cases/local/jobs", json={"settings": settings})
+        assert refused.status_code == 422 and "cannot name a f" in refused.json()["detail"]
 
 
 @pytest.fixture

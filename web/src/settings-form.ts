@@ -11,7 +11,7 @@ interface Offer { schema: { $defs: Record<string, { properties: Record<string, S
 interface Field { control: HTMLElement; read: () => unknown }
 
 const TABLES: Record<string, string> = { boundary: "BoundarySettings", simulate: "FlowSettings", clinical: "Clinical", input: "InputSettings",
-  segment: "SegmentSettings" };
+  segment: "SegmentSettings", predict: "PredictSettings" };
 /** What the case is made from; of a new one that is still asked. */
 type Input = "new" | "image" | "mask" | "surface";
 const VISCOSITY = "newtonian:";
@@ -30,7 +30,7 @@ export class SettingsForm {
     this.records = { doppler: new Records("doppler", namesOf(now, "doppler"), kept), pressure: new Records("pressure", namesOf(now, "pressure"), kept) };
     this.parts.push(this.measured());
     this.part(t("stage.simulate"), this.number("simulate", "resolution_mm", "mm"), this.flag("simulate", "steady"),
-      this.number("simulate", "cycles"));
+      this.number("simulate", "cycles"), this.flag("predict", "fast"));
     const asked = Object.keys(this.schemas("clinical")).filter((name) => name !== "confirmed");
     const box = element("details", { className: "part" }, element("summary", {}, t("stage.clinical")),
       element("div", { className: "fields" }, ...asked.map((name) => this.clinical(name))));

@@ -19,8 +19,8 @@ from aneuflow.service.client import Client, new_token
 TOKEN, PASSWORD, SERVER = "ANEUFLOW_TOKEN", "ANEUFLOW_PASSWORD", "ANEUFLOW_SERVER"
 PRIORITIES = ("routine", "urgent", "emergency")
 RECORDS = ("doppler", "pressure")
-# A model is a file of this machine; threads, units and kinds of input are none of what a case is computed with.
-SENT = tuple(name for name in options.OPTIONS if name not in ("model", "threads", "mask", "units", "modality"))
+# Networks are files of this machine; threads, units and kinds of input are none of what a case is computed with.
+SENT = tuple(name for name in options.OPTIONS if name not in ("model", "networks", "threads", "mask", "units", "modality"))
 Server = Annotated[str, typer.Option("--server", envvar=SERVER, help="Address of the system.")]
 Case = Annotated[str, typer.Argument(metavar="CASE", help="Id of the case, as list prints it.", show_default=False)]
 Language = Annotated[Literal["en", "zh"], typer.Option("--language", help="Language of what is shown.")]

@@ -1,0 +1,48 @@
+"""The networks that ship, on the bundled case: a vessel that they were not trained on, and flows that their solver computes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aneuflow.case import store
+from aneuflow.case.prediction_store import FOLDER, read_prediction
+from aneuflow.pipeline.run import assess, run_stage
+from aneuflow.surrogate.network import load_ensemble, shipped_networks
+from aneuflow.types import REGION_SAC
+
+LUMEN = Path(__file__).parents[2] / "examples" / "aneumo-case4" / "lumen.nii.gz"
+# The spacing of the database that they were trained on.
+LIKE_THE_DATABASE = {"input": {"kind": "mask"}, "simulate": {"steady": True, "resolution_mm": 0.24}}
+
+
+def test_they_are_whole_small_and_say_what_they_warrant() -> None:
+    folder = shipped_networks()
+    ensemble = load_ensemble(folder)
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 20e6
+    for kind, intervals in ensemble.card["intervals"].items():
+        assert len(ensemble.members[kind]) == ensemble.card["members"][kind] >= 3
+        assert {"sac_mean", "point", "pressure_loss", "inflow_fraction"} <= set(intervals)
+        assert all(0.5 < entry["level"] <= 0.9 and entry["factor"] > 0 for entry in intervals.values())
+
+
+@pytest.mark.slow
+def test_a_fast_case_is_what_a_simulation_gives_within_its_intervals(tmp_path: Path) -> None:
+    case = tmp_path / "case"
+    tables = {**LIKE_THE_DATABASE, "predict": {"fast": True}}
+    assert [end.stage for end in assess(LUMEN, case, tables)][-3:] == ["predict", "grade", "report"]
+    assert not (case / "flow").exists()
+    corrected = read_prediction(case / FOLDER)
+    assert "predicted by networks, not simulated" in (case / "report" / "report.html").read_text("utf-8")
+    run_stage(case, "simulate")
+    flow = store.read_flow(case / "flow")
+    simulated = {measure.id: measure.value for measure in flow.measures}
+    for measure in corrected.measures:
+        assert measure.low is not None and measure.high is not None
+        assert measure.low <= simulated[measure.id] <= measure.high, measure.id
+    sac = flow.region == REGION_SAC
+    true = flow.wall_fields["TAWSS"][sac]
+    missed = np.linalg.norm(corrected.wall_fields["TAWSS"][sac] - true) / np.linalg.norm(true)
+    assert missed < 0.3
