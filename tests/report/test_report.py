@@ -120,14 +120,22 @@ def test_hostile_names_are_shown_as_text() -> None:
 
 def test_candidates_of_a_tree_stand_in_a_table_with_the_one_assessed() -> None:
     content = sample_content(with_image=False, steady=True)
-    assert "shape of an aneurysm" not in render_page(content, {}, (), "en", False)
+    assert "may be an aneurysm" not in render_page(content, {}, (), "en", False)
     found = (Candidate(1, (1.24, 2.0, 3.0), 6.51, 0.754, False), Candidate(2, (0.0, 1.0, 2.0), 4.0, 0.5, True))
     page = render_page(replace(content, model=replace(content.model, candidates=found)), {}, (), "en", False)
     words = " ".join(" ".join(Page(page).words).split())
-    assert "shape of an aneurysm" in words
+    assert "may be an aneurysm" in words
     assert "1.2, 2.0, 3.0 6.5 0.75" in words
     assert words.count("assessed here") == 1
     assert words.index("0.50 assessed here") > words.index("0.75")
+
+
+def test_a_tree_with_unclear_places_is_not_said_to_be_without_aneurysm() -> None:
+    content = sample_content(with_sac=False, with_image=False, steady=True)
+    place = Candidate(1, (1.0, 2.0, 3.0), 6.5, 0.56, False)
+    page = render_page(replace(content, model=replace(content.model, candidates=(place,))), {}, (), "en", False)
+    assert "places that may be one: 1, to be looked at" in page
+    assert "No aneurysm was found" not in page
 
 
 def test_a_doubt_of_the_finding_stands_on_the_first_page() -> None:

@@ -36,7 +36,7 @@ COLORS = {
     "artery": ARTERY_COLOR, "sac": SAC_COLOR, "inlet": INLET_COLOR, "outlet": OUTLET_COLOR,
     "width": CONSTRUCTION_COLORS["width"], "neck": CONSTRUCTION_COLORS["neck_diameter"],
 }  # fmt: skip
-DOUBTS = frozenset({"sac_without_flow", "flow_predicted"})  # of all that follows; they stand first
+DOUBTS = frozenset({"sac_without_flow", "unclear_candidates", "flow_predicted"})  # of all that follows; they stand first
 VIEWER_TEXTS = ("field", "view", "reset", "range", "low", "high", "logarithmic", "ostium", "centerlines")
 
 

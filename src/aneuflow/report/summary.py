@@ -73,7 +73,8 @@ def _what_it_is(content: ReportContent, measures: Mapping[str, Measure], languag
     aneurysm = content.model.aneurysm
     if aneurysm is None:
         roles = [cap.role for cap in content.model.caps]
-        return text(language, "summary.vessel", inlets=roles.count("inlet"), outlets=roles.count("outlet"))
+        ends, unclear = {"inlets": roles.count("inlet"), "outlets": roles.count("outlet")}, len(content.model.candidates)
+        return text(language, "summary.vessel_unclear" if unclear else "summary.vessel", count=unclear, **ends)
     if not {"maximum_diameter", "neck_diameter", "parent_diameter"} <= measures.keys():
         return text(language, "summary.no_size")
     return text(
