@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from aneuflow.errors import InputError, ResourceError
-from aneuflow.pipeline.train_surrogate import SurrogateTraining, evaluate, prepare_cases, results_text, train_member
+from aneuflow.pipeline.train_surrogate import SurrogateTraining, evaluate, prepare_cases, results_text, train_network
 from aneuflow.surrogate.compact import CHANNELS, write_compact
 from aneuflow.surrogate.points import SHAPE
+from aneuflow.surrogate.train.plan import FOLDS
 
 TINY = Path(__file__).parents[1] / "surrogate" / "tiny"
 SPLITS = ("train", "train", "train", "validation", "validation", "test")
@@ -82,6 +83,8 @@ def test_what_is_prepared_is_judged_by_patients_kept_apart(compact: Path, tmp_pa
     assert json.loads((target / "plan.json").read_text())["epochs"] == 3
     for file in TINY.glob("*.onnx"):
         shutil.copy(file, target)
+    for fold in range(FOLDS["coarse"]):
+        shutil.copy(TINY / "coarse-0.onnx", target / f"fold-coarse-{fold}.onnx")
     results = evaluate(target)
     low = results["methods"]["coarse flow"]
     assert low["sac_mean"]["median"] == pytest.approx(0.2, abs=1e-3) and low["sac_mean"]["cases"] == 1
@@ -95,7 +98,8 @@ def test_what_is_prepared_is_judged_by_patients_kept_apart(compact: Path, tmp_pa
     assert "coarse flow, scaled" in text and "decline 1 of 1 test cases" in text and "(sac_mean)" in text
     card = json.loads((target / "surrogate.json").read_text())
     assert card["patients"] == {"train": 3, "validation": 2, "test": 1} and card["members"] == {"coarse": 2, "free": 2}
-    assert card["intervals"]["coarse"]["sac_mean"]["patients"] == 2
+    assert card["intervals"]["coarse"]["sac_mean"]["patients"] == 5
+    assert card["intervals"]["free"]["sac_mean"]["patients"] == 2
     assert set(results["coverage"]["free"]) == {"point", "sac_mean", "pressure_loss"}
 
 
@@ -104,8 +108,8 @@ def test_without_test_cases_nothing_is_compared(compact: Path, tmp_path: Path) -
     (compact / "cases.csv").write_text("\n".join(line for line in lines if ",test," not in line) + "\n")
     np.savez(compact / "test.npz", version=np.array(1), id=np.array([], dtype=np.str_))
     prepare_cases(compact, tmp_path / "models", SurrogateTraining(1, 3))
-    for kind in ("coarse", "free"):
-        shutil.copy(TINY / f"{kind}-0.onnx", tmp_path / "models")
+    for name in ("coarse-0", "free-0", *(f"fold-coarse-{fold}" for fold in range(FOLDS["coarse"]))):
+        shutil.copy(TINY / f"{name.removeprefix('fold-')[:-1]}0.onnx", tmp_path / "models" / f"{name}.onnx")
     assert results_text(evaluate(tmp_path / "models")) == "No test case has a sac, so nothing was compared."
 
 
@@ -125,7 +129,7 @@ def test_an_interpreter_without_torch_is_named(compact: Path, tmp_path: Path, ca
         import torch  # noqa: F401
     except ImportError:
         with pytest.raises(ResourceError, match="needs torch and onnx"):
-            train_member(tmp_path / "models", "free", 0, Path(sys.executable), 1)
+            train_network(tmp_path / "models", "free", "member", 0, Path(sys.executable), 1)
         assert "torch" in capfd.readouterr().err
     else:
         pytest.skip("this interpreter has torch")

@@ -9,7 +9,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,10 @@ from aneuflow.errors import InputError, ResourceError
 from aneuflow.surrogate import calibrate
 from aneuflow.surrogate.cohort import SPLITS
 from aneuflow.surrogate.compact import CASES, CHANNELS, read_compact
-from aneuflow.surrogate.network import CARD, KINDS, Ensemble, ask, load_ensemble
+from aneuflow.surrogate.network import CARD, KINDS, Ensemble, ask, load_ensemble, load_member
 from aneuflow.surrogate.points import NUMBERS, SHAPE, Arrays, facts_of, numbers_of, prepare
 from aneuflow.surrogate.predict_baselines import coarse_alone, coarse_scaled, nearest_shape, poiseuille
-from aneuflow.surrogate.train.plan import TrainingPlan
+from aneuflow.surrogate.train.plan import FOLDS, TrainingPlan, fold_of
 from aneuflow.types import Progress, no_progress
 
 PREPARED, TABLE, RESULTS = "prepared", "cases.json", "results.json"
@@ -89,32 +89,36 @@ def train_members(target: Path, count: int, python: Path, threads: int) -> None:
     """Train `count` networks of each kind, `threads` each, side by side as fits; 0: one after another, each on all."""
     at_once = max(1, (os.cpu_count() or 1) // threads) if threads else 1
     with ThreadPoolExecutor(at_once) as pool:
-        work = [(kind, member) for member in range(count) for kind in KINDS]
-        list(pool.map(lambda each: train_member(target, each[0], each[1], python, threads), work))
+        work = [(kind, "member", number) for number in range(count) for kind in KINDS]
+        work += [(kind, "fold", number) for kind in KINDS for number in range(FOLDS[kind])]
+        list(pool.map(lambda each: train_network(target, each[0], each[1], each[2], python, threads), work))
 
 
-def train_member(target: Path, kind: str, member: int, python: Path, threads: int) -> None:
+def train_network(target: Path, kind: str, role: str, number: int, python: Path, threads: int) -> None:
     """Train one network, given a coarse flow or not, in a process of `python`, which needs torch and onnx but no other package.
+
+    role: a "member" of the ensemble, or one without a "fold" of the patients.
 
     Raises ResourceError where the process failed.
     """
     with tempfile.TemporaryDirectory() as folder:
         # Of this interpreter's packages the other one sees aneuflow alone.
         (Path(folder) / "aneuflow").symlink_to(Path(aneuflow.__file__).parent, target_is_directory=True)
-        given = [str(target), "--kind", kind, "--member", str(member), "--threads", str(threads)]
+        given = [str(target), "--kind", kind, f"--{role}", str(number), "--threads", str(threads)]
         done = subprocess.run(
             [python, "-m", "aneuflow.surrogate.train", *given], env={**os.environ, "PYTHONPATH": folder}, check=False
         )
     if done.returncode:
         raise ResourceError(
-            f"Training of {kind}-{member} ended with code {done.returncode}; {python} needs torch and onnx "
+            f"Training of {kind} {role} {number} ended with code {done.returncode}; {python} needs torch and onnx "
             "(pip install 'aneuflow[torch]'), or name another Python with --python."
         )
 
 
 def evaluate(target: Path, progress: Progress = no_progress) -> Mapping[str, Any]:
-    """Intervals from the validation cases and limits from the training cases, kept in target/surrogate.json with the origin;
-    then errors of networks and baselines on the test cases, by patient, kept in target/results.json and given.
+    """Intervals from cases of patients that their networks have not seen and limits from the training cases, kept in
+    target/surrogate.json with the origin; then errors of networks and baselines on the test cases, by patient, kept in
+    target/results.json and given.
 
     Without validation cases there are no intervals, without test cases no errors: the parts are empty then.
     """
@@ -122,9 +126,7 @@ def evaluate(target: Path, progress: Progress = no_progress) -> Mapping[str, Any
         raise InputError(f"{target} holds no {TABLE}; train with `aneuflow train surrogate COMPACT -o {target}` first.")
     about, ensemble = read_json(target / TABLE), load_ensemble(target)
     cases = {split: _read(target, split, about["cases"][split]) for split in SPLITS}
-    intervals = {
-        name: _calibrated(ensemble, cases["validation"], about["cases"]["validation"], coarse) for name, coarse in KINDS.items()
-    }
+    intervals = {kind: _calibrated(target, ensemble, kind, cases, about["cases"]) for kind in KINDS}
     card = {
         "aneuflow": aneuflow.__version__,
         "resolution_mm": about["resolution_mm"],
@@ -154,10 +156,21 @@ def _read(target: Path, split: str, ids: Mapping[str, Any]) -> dict[str, Arrays]
     return made
 
 
-def _calibrated(ensemble: Ensemble, cases: Mapping[str, Arrays], about: Mapping[str, Any], coarse: bool) -> dict[str, Any]:
-    with_sac = {id: case for id, case in cases.items() if case["region"].any()}
-    found = [calibrate.scores(ask(ensemble, case, coarse), case) for case in with_sac.values()]
-    return calibrate.conformal_factors(found, [about[id]["patient"] for id in with_sac])
+def _calibrated(
+    target: Path, ensemble: Ensemble, kind: str, cases: Mapping[str, Mapping[str, Arrays]], about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """From the validation cases; where there are networks of folds from all but the test cases, each by the one that has not
+    seen its patient."""
+    splits = ("train", "validation") if FOLDS[kind] else ("validation",)
+    known = {id: (case, about[split][id]["patient"]) for split in splits for id, case in cases[split].items()}
+    known = {id: entry for id, entry in known.items() if entry[0]["region"].any()}
+    fold = fold_of((entry["patient"] for split in splits for entry in about[split].values()), max(FOLDS[kind], 1))
+    asked = [ensemble]
+    if FOLDS[kind]:
+        files = [target / f"fold-{kind}-{number}.onnx" for number in range(FOLDS[kind])]
+        asked = [replace(ensemble, members={kind: (load_member(file),)}) for file in files]
+    found = [calibrate.scores(ask(asked[fold[patient]], case, KINDS[kind]), case) for case, patient in known.values()]
+    return calibrate.conformal_factors(found, [patient for _, patient in known.values()])
 
 
 def _methods(ensemble: Ensemble, training: Sequence[Arrays]) -> dict[str, Callable[[Arrays], Flow]]:

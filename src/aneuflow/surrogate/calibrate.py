@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,8 @@ from aneuflow.types import FloatArray
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 COVERAGE = 0.9
-# An interval's half width is its factor times the root of the squares of the members' spread and of this part of the value.
+# An interval's half width is its factor times the root of the squares of the members' spread and of this part of the value;
+# at a point of the sac of its mean, where that is more.
 LEAST_SPREAD = 0.05
 _RANGE_MARGIN = 0.1
 _SHRINKAGE = 0.1
@@ -65,9 +67,11 @@ def summary(values: Iterable[float]) -> dict[str, float]:
     return {"median": float(np.median(known)), "p90": float(np.quantile(known, 0.9)), "cases": len(known)}
 
 
-def half_width(value: npt.NDArray[Any] | float, spread: npt.NDArray[Any] | float, factor: float) -> npt.NDArray[Any]:
-    """Half the width of an interval, of the value's shape."""
-    return factor * np.hypot(spread, LEAST_SPREAD * np.abs(value))
+def half_width(
+    value: npt.NDArray[Any] | float, spread: npt.NDArray[Any] | float, factor: float, least: float = 0.0
+) -> npt.NDArray[Any]:
+    """Half the width of an interval, of the value's shape; least: what the value counts as at least."""
+    return factor * np.hypot(spread, LEAST_SPREAD * np.maximum(np.abs(value), least))
 
 
 def scores(answer: Answer, case: Arrays) -> dict[str, float]:
@@ -76,12 +80,12 @@ def scores(answer: Answer, case: Arrays) -> dict[str, float]:
     point: that within which nine tenths of the sac's wall lie, by area; sac_mean; each of `NUMBERS`.
     """
     true = np.linalg.norm(case["shear"], axis=1)
-    off = np.abs(true - answer.size) / np.maximum(half_width(answer.size, answer.spread["size"], 1.0), 1e-9)
+    mean = sac_mean(answer.size, case)
+    off = np.abs(true - answer.size) / np.maximum(half_width(answer.size, answer.spread["size"], 1.0, mean), 1e-9)
     weight = case["area"] * _sac(case)
     order = np.argsort(off)
     reached = np.cumsum(weight[order]) / weight.sum()
     made = {"point": float(off[order[min(int(np.searchsorted(reached, COVERAGE)), len(off) - 1)]])}
-    mean = sac_mean(answer.size, case)
     spread = sac_mean(answer.spread["size"], case)
     made["sac_mean"] = abs(sac_mean(true, case) - mean) / float(half_width(mean, spread, 1.0))
     numbers = zip(NUMBERS, answer.mean["numbers"], answer.spread["numbers"], case["numbers"], strict=True)
@@ -92,23 +96,23 @@ def scores(answer: Answer, case: Arrays) -> dict[str, float]:
 
 
 def conformal_factors(found: Sequence[Mapping[str, float]], patients: Sequence[str]) -> dict[str, dict[str, float]]:
-    """By name of `scores`: the factor that makes intervals cover a new patient with the probability `COVERAGE`.
+    """By name of `scores`: the factor that makes intervals cover a case of a new patient with the probability `COVERAGE`.
 
-    Split conformal prediction with patients as units: a patient's score is the worst of its cases (after Dunn et al. 2023).
-    `level` is the probability that is warranted: below COVERAGE where there are too few patients, whose worst is then taken.
+    Split conformal prediction with patients as units: the cases of a patient, who are alike, share one weight (pooling of
+    Dunn, Wasserman and Ramdas 2023). `level` is the probability that is warranted: below COVERAGE where there are too few
+    patients, whose worst case is then taken.
     """
     made = {}
     for name in sorted({name for scores in found for name in scores}):
-        worst: dict[str, float] = {}
-        for patient, mine in zip(patients, found, strict=True):
-            if name in mine:
-                worst[patient] = max(worst.get(patient, 0.0), mine[name])
-        ordered = sorted(worst.values())
-        rank = min(int(np.ceil(COVERAGE * (len(ordered) + 1))), len(ordered))
+        known = [(mine[name], patient) for patient, mine in zip(patients, found, strict=True) if name in mine]
+        cases = Counter(patient for _, patient in known)
+        ordered = sorted((score, 1.0 / cases[patient]) for score, patient in known)
+        reached = np.cumsum([weight for _, weight in ordered])
+        place = int(np.searchsorted(reached, COVERAGE * (len(cases) + 1) - 1e-9))
         made[name] = {
-            "factor": ordered[rank - 1],
-            "level": min(COVERAGE, rank / (len(ordered) + 1)),
-            "patients": len(ordered),
+            "factor": ordered[min(place, len(ordered) - 1)][0],
+            "level": min(COVERAGE, len(cases) / (len(cases) + 1)),
+            "patients": len(cases),
         }
     return made
 

@@ -66,10 +66,11 @@ def load_ensemble(folder: Path) -> Ensemble:
     digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
     for file in chain.from_iterable(found.values()):
         digest.update(file.read_bytes())
-    return Ensemble({kind: tuple(map(_member, members)) for kind, members in found.items()}, card, digest.hexdigest())
+    return Ensemble({kind: tuple(map(load_member, members)) for kind, members in found.items()}, card, digest.hexdigest())
 
 
-def _member(file: Path) -> Member:
+def load_member(file: Path) -> Member:
+    """One network. Raises InputError where the file holds none."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -77,7 +77,7 @@ def predict(
     fields = _fields(answer, case, given, flow, scales, Place.of(model), coarse is not None)
     tawss, uncertain = fields["TAWSS"], fields.pop("spread")
     if "point" in factors:
-        half = half_width(tawss, uncertain, factors["point"]["factor"])
+        half = half_width(tawss, uncertain, factors["point"]["factor"], _sac_mean(tawss, flow))
         fields |= {"TAWSS_low": np.maximum(tawss - half, 0.0), "TAWSS_high": tawss + half}
     return Prediction(
         flow.wall,
@@ -205,6 +205,11 @@ def _fields(
     }
 
 
+def _sac_mean(values: FloatArray, flow: FlowSolution) -> float:
+    areas = vertex_areas(flow.wall.points, flow.wall.triangles) * (flow.region == REGION_SAC)
+    return float(np.average(values, weights=areas))
+
+
 def _measures(
     answer: Answer,
     tawss: FloatArray,
@@ -215,9 +220,8 @@ def _measures(
     boundary: BoundaryConditions,
 ) -> tuple[Measure, ...]:
     """The numbers that have an interval; a number whose interval was never calibrated is not given."""
-    areas = vertex_areas(flow.wall.points, flow.wall.triangles) * (flow.region == REGION_SAC)
     mean_flow = sum(inlet.mean_flow_ml_s for inlet in boundary.inlets)
-    mean, wide = (float(np.average(values, weights=areas)) for values in (tawss, uncertain))
+    mean, wide = (_sac_mean(values, flow) for values in (tawss, uncertain))
     found = {"sac_mean": {"sac_tawss_mean": (mean, wide, 1.0)}}
     units = {"pressure_loss": scales.pressure, "inflow_fraction": 1.0}
     for place, id in enumerate(NUMBERS):
