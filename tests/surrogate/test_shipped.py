@@ -42,7 +42,5 @@ def test_a_fast_case_is_what_a_simulation_gives_within_its_intervals(tmp_path: P
     for measure in corrected.measures:
         assert measure.low is not None and measure.high is not None
         assert measure.low <= simulated[measure.id] <= measure.high, measure.id
-    sac = flow.region == REGION_SAC
-    true = flow.wall_fields["TAWSS"][sac]
-    missed = np.linalg.norm(corrected.wall_fields["TAWSS"][sac] - true) / np.linalg.norm(true)
-    assert missed < 0.3
+    sac, true, fields = flow.region == REGION_SAC, flow.wall_fields["TAWSS"], corrected.wall_fields
+    assert np.mean(((fields["TAWSS_low"] <= true) & (true <= fields["TAWSS_high"]))[sac]) > 0.8
