@@ -14,15 +14,16 @@ from typing import Any
 
 from aneuflow.case.files import read_json
 from aneuflow.case.folder import CaseFolder
+from aneuflow.case.prediction_store import FOLDER, STAGE
 from aneuflow.errors import AneuflowError, InputError
-from aneuflow.pipeline.run import IMPORT, assess
+from aneuflow.pipeline.run import IMPORT, assess, current_stages
 from aneuflow.pipeline.settings import Tables, settings_from
-from aneuflow.pipeline.stages import STAGE_NAMES
+from aneuflow.pipeline.stages import SIMULATE, STAGE_NAMES
 from aneuflow.types import Progress
 
 TABLE_FILES = ("batch.csv", "measures.csv")
 LIST_COLUMNS = ("input", "case", "kind", "units", "modality")
-MEASURE_FILES = ("morphology/morphology.json", "flow/hemodynamics.json")
+TIMED = (IMPORT, *STAGE_NAMES, STAGE)
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,8 @@ def _row(entry: BatchEntry, case: CaseFolder, code: int, reason: str, seconds: f
         stages = case.manifest().stages
     except (InputError, OSError):  # no case was begun, or what is there is none; the reason says so
         stages = {}
-    ran = {name: stages[name].seconds for name in (IMPORT, *STAGE_NAMES) if name in stages}
-    times = {f"{name}_s": round(ran[name], 1) if name in ran else "" for name in (IMPORT, *STAGE_NAMES)}
+    ran = {name: stages[name].seconds for name in TIMED if name in stages}
+    times = {f"{name}_s": round(ran[name], 1) if name in ran else "" for name in TIMED}
     state = "done" if code == 0 else "failed"
     # Of a case that was kept, what its stages took when they ran.
     total = round(max(seconds, sum(ran.values())), 1)
@@ -151,7 +152,9 @@ def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def _measures(case: CaseFolder, name: str) -> list[dict[str, Any]]:
-    return [{"case": name, **entry} for file in MEASURE_FILES for entry in read_json(case.path / file)["quantities"]]
+    flow = "flow" if SIMULATE.name in current_stages(case) else FOLDER
+    files = (case.path / "morphology" / "morphology.json", case.path / flow / "hemodynamics.json")
+    return [{"case": name, **entry} for file in files for entry in read_json(file)["quantities"]]
 
 
 def run_batch(entries: list[BatchEntry], folder: Path, tables: Tables, progress: Progress) -> BatchEnd:

@@ -52,5 +52,5 @@ def _predict(case: CaseFolder, target: Path, ensemble: Ensemble, settings: Setti
         given = settings.simulate
         spacing = COARSER_LATTICE * spacing_with_coarse(model, float(ensemble.card["resolution_mm"]))
         coarse = FlowSettings(steady=True, resolution_mm=spacing, threads=given.threads, device=given.device)
-        flow = coarse_flow(model, boundary, coarse, progress("coarse flow"))
+        flow = coarse_flow(model, boundary, coarse, progress(STAGE))
     write_prediction(target, predict(ensemble, model, boundary, morphology, flow))

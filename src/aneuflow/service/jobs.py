@@ -17,7 +17,7 @@ ACTIVE = ("queued", "running")
 LOST = "Its worker was lost {attempts} times; ask the administrator to look at the machine, then start it again."
 # How long the stages of a whole run take beside each other, measured on the bundled case; only the bar is made from it.
 _WEIGHTS = {
-    "import": 0.03, "segment": 0.05, "model": 0.08, "measure": 0.06, "boundary": 0.01,
+    "import": 0.03, "segment": 0.05, "model": 0.08, "measure": 0.06, "boundary": 0.01, "predict": 0.01,
     "simulate": 0.55, "grade": 0.06, "report": 0.15, "views": 0.01,
 }  # fmt: skip
 

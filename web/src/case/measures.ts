@@ -24,7 +24,13 @@ export async function measuresPanel(one: Case, place: HTMLElement): Promise<void
   place.replaceChildren(element("div", { className: "row" }, element("h2", {}, t("measures")), element("span", { className: "grow" }), search),
     element("table", { className: "measures" }, element("thead", {}, element("tr", {}, ...heads)), ...groups),
     element("p", { className: "soft" }, t("report.interval_note")),
-    has(one, "flow/hemodynamics.json") ? element("p", { className: "soft" }, t("report.flow_interval_note")) : "");
+    intervals(one));
+}
+
+/** What the intervals of the flow's numbers hold, simulated or predicted. */
+function intervals(one: Case): HTMLElement | string {
+  if (has(one, "flow/hemodynamics.json")) return element("p", { className: "soft" }, t("report.flow_interval_note"));
+  return has(one, "prediction/hemodynamics.json") ? element("p", { className: "soft" }, t("report.flow_interval_note_predicted")) : "";
 }
 
 function row(measure: Measure): HTMLTableRowElement {

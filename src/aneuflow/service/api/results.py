@@ -30,7 +30,7 @@ REPORT_POLICY = (
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data:; font-src data:"
 )
-MEASURES = ("morphology/morphology.json", "flow/hemodynamics.json")
+MEASURES = ("morphology/morphology.json", "flow/hemodynamics.json", "prediction/hemodynamics.json")
 COLUMNS = ("id", "name", "symbol", "value", "low", "high", "unit", "meaning", "formula", "source")
 Read = Annotated[Passed, Depends(OnCase("read"))]
 ReadGrade = Annotated[Passed, Depends(OnGrade("read"))]
@@ -57,8 +57,14 @@ def _measured(request: Request, passed: Passed) -> list[Any]:
 
 
 def measure_rows(contents: Iterable[Any], language: Language) -> list[dict[str, Any]]:
-    """The numbers in the files MEASURES (None where there is no such file), each with what the registry says of it."""
-    return [_measure(entry, language) for content in contents if content for entry in content["quantities"]]
+    """The numbers in the files MEASURES (None where there is no such file), each with what the registry says of it.
+
+    Those of a prediction stand where there is no simulation.
+    """
+    shape, simulated, predicted = contents
+    return [
+        _measure(entry, language) for content in (shape, simulated or predicted) if content for entry in content["quantities"]
+    ]
 
 
 def _measure(entry: dict[str, Any], language: Language) -> dict[str, Any]:
