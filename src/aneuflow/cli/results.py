@@ -9,7 +9,9 @@ import typer
 from aneuflow.case import store
 from aneuflow.case.folder import CaseFolder
 from aneuflow.case.prediction_store import FOLDER as PREDICTION
+from aneuflow.case.prediction_store import STAGE as PREDICT
 from aneuflow.pipeline.run import current_stages
+from aneuflow.pipeline.settings import settings_from
 from aneuflow.pipeline.stages import StageEnd
 from aneuflow.quantities import quantity
 from aneuflow.types import Measure
@@ -37,9 +39,12 @@ def _line(measure: Measure) -> str:
 def print_summary(case_path: Path) -> None:
     """The main numbers of an assessed case and where its report is."""
     case = CaseFolder(case_path)
+    manifest, simulated = case.manifest(), "simulate" in current_stages(case)
+    if settings_from(manifest.settings).predict.fast and simulated and PREDICT in manifest.stages:
+        typer.echo(f"Simulated, not predicted: {manifest.stages[PREDICT].reason or 'a simulation was there.'}")
     measures = [
         *store.read_morphology(case.stage_folder("morphology")).measures,
-        *store.read_flow_measures(case.stage_folder("flow" if "simulate" in current_stages(case) else PREDICTION)),
+        *store.read_flow_measures(case.stage_folder("flow" if simulated else PREDICTION)),
     ]
     by_id = {measure.id: measure for measure in measures}
     for id in SHOWN:
