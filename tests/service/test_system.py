@@ -221,3 +221,21 @@ def test_a_patients_name_is_in_no_log_but_in_the_sealed_table(
     for file in [server.log, *kept]:
         content = file.read_bytes()
         assert NAME.encode() not in (gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content), file
+
+
+@pytest.mark.slow
+def test_a_case_can_be_predicted_in_place_of_simulated(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", threads_per_job=1) as server:
+        person = server.administrator()
+        project = person("GET", "/api/projects")[0]["id"]
+        case = person.upload(project, EXAMPLE.read_bytes(), ".nii.gz", {**COARSE, "predict": {"fast": True}})
+        ended = person.wait(case)
+        assert ended["state"] == "done", ended["reason"]
+        measures = {row["id"]: row for row in person("GET", f"/api/cases/{case}/measures")}
+        shear = measures["sac_tawss_mean"]
+        assert shear["low"] < shear["value"] < shear["high"] and "parent_tawss_mean" not in measures
+        scene = person("GET", f"/api/cases/{case}/files/views/scene.en.json.gz")
+        assert {field["name"] for field in scene["fields"]} >= {"TAWSS", "pressure", "region"}
+        notes = person("GET", f"/api/cases/{case}/files/views/summary.en.json.gz")["notes"]
+        assert any("predicted by networks, not simulated" in sentence for _, sentence, _ in notes)
+        assert person.http.get(f"/api/cases/{case}/files/views/flow.json.gz").status_code == 404
