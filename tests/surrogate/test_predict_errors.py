@@ -76,9 +76,9 @@ def test_poiseuilles_flow_lies_in_the_wall_and_the_nearest_shape_is_found() -> N
     np.testing.assert_allclose(nearest_shape(one, others)[0], one["shear"], rtol=1e-6)
 
 
-@pytest.mark.parametrize("alike", [0.0, 1.0])
-def test_intervals_cover_a_case_of_a_new_patient(alike: float) -> None:
-    """Whether a patient's cases, of which some have one and some four, have nothing or all in common."""
+@pytest.mark.parametrize(("alike", "most"), [(0.0, 0.96), (1.0, COVERAGE + 0.03)])
+def test_intervals_cover_a_case_of_a_new_patient(alike: float, most: float) -> None:
+    """Patients have one case or four: exactly where these have all in common, at least where they have nothing."""
     rng = np.random.default_rng(0)
     patients = [f"p{k}" for k in range(20) for _ in range(1 + 3 * (k % 2))]
 
@@ -91,7 +91,7 @@ def test_intervals_cover_a_case_of_a_new_patient(alike: float) -> None:
         made = conformal_factors([{"sac_mean": value} for value in drawn(patients)], patients)["sac_mean"]
         covered.append(drawn(["new"])[0] <= made["factor"])
         assert made["level"] == COVERAGE and made["patients"] == 20
-    assert COVERAGE - 0.04 < np.mean(covered) < 0.97
+    assert COVERAGE - 0.03 < np.mean(covered) < most
 
 
 def test_too_few_patients_are_said() -> None:

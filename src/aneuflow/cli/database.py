@@ -14,6 +14,7 @@ from aneuflow.surrogate.card import INTRA_TERMS, OWN_TERMS, check_text
 from aneuflow.surrogate.card import card as card_of
 from aneuflow.surrogate.card import check as check_of
 from aneuflow.surrogate.design import TABLE, DesignSettings
+from aneuflow.surrogate.gates import FINEST_MM
 
 database = typer.Typer(help="A database of flows for the surrogate.", no_args_is_help=True)
 
@@ -37,7 +38,7 @@ def plan(
     pulsatile: Annotated[int, typer.Option(min=0, max=100_000, **_field("pulsatile"))] = 24,
     ideal: Annotated[int, typer.Option(min=0, max=10_000, **_field("ideal"))] = 24,
     seed: Annotated[int, typer.Option(min=0, **_field("seed"))] = 11,
-    resolution: Annotated[float, typer.Option(min=0.12, max=0.5, **_field("resolution_mm"))] = 0.24,
+    resolution: Annotated[float, typer.Option(min=FINEST_MM, max=0.5, **_field("resolution_mm"))] = 0.24,
 ) -> None:
     """Plan a database: which shapes, how deformed, at which flow, and who trains, validates and tests."""
     settings = DesignSettings(cases=cases, pulsatile=pulsatile, ideal=ideal, seed=seed, resolution_mm=resolution)

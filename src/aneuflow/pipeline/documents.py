@@ -60,7 +60,7 @@ def report_content(case: CaseFolder, settings: Settings, reads: Collection[str])
     if flow is None:
         assert prediction is not None
         flow, predicted_by = as_flow(prediction), prediction.method
-        notes.append((STAGE, Note("flow_predicted", {})))
+        notes.insert(0, (STAGE, Note("flow_predicted", {})))
     return ReportContent(
         case_name=settings.report.title or case.path.name,
         volume=volume,

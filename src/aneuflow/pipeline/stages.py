@@ -150,7 +150,7 @@ GRADE = Stage("grade", "risk", 3, ("model", "morphology", "boundary", "flow", PR
 REPORT = Stage(
     "report",
     "report",
-    2,
+    3,
     ("image", "surface", "segmentation", "model", "morphology", "boundary", "flow", PREDICTION, "risk"),
     ("report",),
     _report,

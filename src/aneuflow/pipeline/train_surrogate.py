@@ -120,7 +120,7 @@ def evaluate(target: Path, progress: Progress = no_progress) -> Mapping[str, Any
     target/surrogate.json with the origin; then errors of networks and baselines on the test cases, by patient, kept in
     target/results.json and given.
 
-    Without validation cases there are no intervals, without test cases no errors: the parts are empty then.
+    Without such cases there are no intervals, without test cases no errors: the parts are empty then.
     """
     if not (target / TABLE).is_file():
         raise InputError(f"{target} holds no {TABLE}; train with `aneuflow train surrogate COMPACT -o {target}` first.")
