@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import nibabel
 import numpy as np
 import numpy.typing as npt
 from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
-from vtkmodules.vtkCommonCore import vtkPoints
+from vtkmodules.vtkCommonCore import vtkPoints, vtkStringArray
 from vtkmodules.vtkCommonDataModel import VTK_TETRA, VTK_VOXEL, vtkCellArray, vtkPolyData, vtkUnstructuredGrid
 from vtkmodules.vtkIOXML import (
     vtkXMLPolyDataReader,
@@ -21,7 +21,7 @@ from vtkmodules.vtkIOXML import (
     vtkXMLUnstructuredGridWriter,
 )
 
-from aneuflow.errors import ResourceError
+from aneuflow.errors import InputError, ResourceError
 from aneuflow.types import FloatArray
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -85,6 +85,12 @@ def _read_arrays(source: Any) -> dict[str, npt.NDArray[Any]]:
     return {source.GetArrayName(i): vtk_to_numpy(source.GetArray(i)).copy() for i in range(source.GetNumberOfArrays())}
 
 
+def _read_words(source: Any) -> dict[str, tuple[str, ...]]:
+    found = [source.GetAbstractArray(i) for i in range(source.GetNumberOfArrays())]
+    texts = [array for array in found if isinstance(array, vtkStringArray)]
+    return {array.GetName(): tuple(array.GetValue(i) for i in range(array.GetNumberOfValues())) for array in texts}
+
+
 def _points(points: npt.NDArray[Any]) -> Any:
     result = vtkPoints()
     result.SetData(numpy_to_vtk(np.ascontiguousarray(points), deep=True))
@@ -118,8 +124,9 @@ def write_polydata(
     lines: list[npt.NDArray[Any]] | None = None,
     point_arrays: Arrays | None = None,
     cell_arrays: Arrays | None = None,
+    words: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """Write a VTP file. Cell arrays follow VTK's order: lines first, then triangles."""
+    """Write a VTP file. Cell arrays follow VTK's order: lines first, then triangles; `words` are of the whole file."""
     data = vtkPolyData()
     data.SetPoints(_points(points))
     if lines:
@@ -129,17 +136,25 @@ def write_polydata(
         data.SetPolys(_cells(triangles.ravel(), np.arange(0, triangles.size + 1, 3)))
     _add_arrays(data.GetPointData(), point_arrays or {})
     _add_arrays(data.GetCellData(), cell_arrays or {})
+    for name, values in (words or {}).items():
+        array = vtkStringArray()
+        array.SetName(name)
+        for value in values:
+            array.InsertNextValue(value)
+        data.GetFieldData().AddArray(array)
     _write_xml(vtkXMLPolyDataWriter(), data, path)
 
 
 class PolyData:
-    """What a VTP file holds, as arrays."""
+    """What a VTP file holds, as arrays. Raises InputError where it is none."""
 
     def __init__(self, path: Path) -> None:
         reader = vtkXMLPolyDataReader()
         reader.SetFileName(str(path))
         reader.Update()
         data = reader.GetOutput()
+        if reader.GetErrorCode() or data.GetPoints() is None:
+            raise InputError(f"{path} cannot be read as a VTP file; it is missing, cut off or of another type.")
         self.points = vtk_to_numpy(data.GetPoints().GetData()).copy()
         connectivity = vtk_to_numpy(data.GetPolys().GetConnectivityArray())
         self.triangles = connectivity.reshape(-1, 3).astype(np.int32)
@@ -147,6 +162,7 @@ class PolyData:
         self.lines = np.split(vtk_to_numpy(data.GetLines().GetConnectivityArray()).copy(), offsets[1:-1])
         self.point_arrays = _read_arrays(data.GetPointData())
         self.cell_arrays = _read_arrays(data.GetCellData())
+        self.words = _read_words(data.GetFieldData())
 
 
 def write_voxels(path: Path, points: npt.NDArray[Any], voxels: npt.NDArray[Any], point_arrays: Arrays) -> None:
