@@ -333,7 +333,8 @@ class SimilarCase:
 class Resemblance:
     """How much an aneurysm resembles ruptured ones of a table, by a named model; never when it will rupture.
 
-    outside: answers that lie outside the training range, with what that range is.
+    outside: answers that lie outside the training range, with what that range is. sha256 and table_sha256: of the model's file
+    and of the rows it was trained on; ruptured_share, auc: of that table, and of the model on patients not trained on.
     """
 
     model: str
@@ -344,6 +345,9 @@ class Resemblance:
     missing: tuple[str, ...]
     outside: Mapping[str, str]
     similar: tuple[SimilarCase, ...]
+    table_sha256: str = ""
+    ruptured_share: float | None = None
+    auc: float | None = None
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ StageState = Literal["done", "failed"]
 class StageRecord:
     """How a stage last ended. `key` stands for its inputs, settings and version; `outputs` maps file to SHA-256.
 
-    `reason`: why it failed; for an import from a study, why this series was taken.
+    `reason`: why it failed; for an import from a study, why this series was taken. `ended`: when it was done (UTC).
     """
 
     state: StageState
@@ -40,6 +40,7 @@ class StageRecord:
     outputs: dict[str, str]
     seconds: float
     reason: str = ""
+    ended: str = ""
 
 
 @dataclass(frozen=True)

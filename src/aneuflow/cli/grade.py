@@ -37,6 +37,10 @@ def grade(
         typer.Option("--confirm", help="Answer that was questioned and is right as it stands; may be repeated."),
     ] = None,
     rules: Annotated[Path | None, typer.Option("--rules", help="TOML table of rules in place of the package's.")] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", help="Folder of `aneuflow train risk` whose model was accepted (docs/monitoring.md)."),
+    ] = None,
     without_flow: Annotated[bool | None, typer.Option("--without-flow/--with-flow", help="Leave the flow out.")] = None,
     settings: options.SettingsFile = None,
 ) -> None:
@@ -47,6 +51,7 @@ def grade(
         clinical={**answers, "site": site or answers.get("site"), "confirmed": tuple(confirm) if confirm else None},
         grade={
             "rules": _read_toml(rules) if rules is not None else None,
+            "model": str(model) if model is not None else None,
             "flow": None if without_flow is None else "none" if without_flow else "auto",
         },
     )

@@ -45,6 +45,7 @@ def risk(
     files = {
         "resemblance.json": made.model,
         "resemblance-cases.csv": made.cases,
+        "resemblance-training.json": made.origin,
         "results.json": json.dumps(made.results, indent=1, ensure_ascii=False) + "\n",
         "card.md": made.card,
     }

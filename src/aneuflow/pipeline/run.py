@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from aneuflow.pipeline.inputs import RECORDS, describe, import_input, import_rec
 from aneuflow.pipeline.prediction import predict_flow
 from aneuflow.pipeline.settings import Settings, Tables, settings_from
 from aneuflow.pipeline.stages import FLOW_STAGES, GRADE, SIMULATE, Stage, StageEnd, StageProgress, StageRun, chain, silent
+from aneuflow.risk.change import with_accepted_model
 from aneuflow.types import Progress
 
 IMPORT = "import"
@@ -106,7 +108,9 @@ def _settings_kept_if_good(case: CaseFolder, before: dict[str, Any]) -> Iterator
 
 
 def _keep_settings(case: CaseFolder, settings: Settings, given: Tables) -> Settings:
-    """Store the settings with the case; a waveform or records named just now are copied into it first."""
+    """Store the settings with the case; a waveform or records named just now are copied into it first, and of a model named
+    just now the hash is kept.
+    """
     named = given.get("boundary", {})
     kept: dict[str, Any] = {
         kind: import_records(case, kind, getattr(settings.boundary, kind)) for kind in RECORDS if kind in named
@@ -114,6 +118,8 @@ def _keep_settings(case: CaseFolder, settings: Settings, given: Tables) -> Setti
     if "waveform" in named:
         kept["waveform"] = import_waveform(case, settings.boundary.waveform, settings.boundary.period_s)
     settings = settings.model_copy(update={"boundary": settings.boundary.model_copy(update=kept)})
+    if "model" in given.get("grade", {}):
+        settings = settings.model_copy(update={"grade": with_accepted_model(settings.grade)})
     case.save(replace(case.manifest(), settings=_changed(settings)))
     return settings
 
@@ -226,7 +232,8 @@ def _run_one(case: CaseFolder, stage: Stage, run: StageRun) -> StageEnd:
         raise
     seconds = time.monotonic() - start
     run.progress(1.0, stage.name)
-    case.record(stage.name, StageRecord("done", run.key, stage.folder, case.outputs(stage.folder), seconds))
+    ended = datetime.now(UTC).isoformat(timespec="seconds")
+    case.record(stage.name, StageRecord("done", run.key, stage.folder, case.outputs(stage.folder), seconds, ended=ended))
     return StageEnd(stage.name, "done", seconds)
 
 

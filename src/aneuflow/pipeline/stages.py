@@ -146,7 +146,7 @@ MODEL = Stage("model", "model", 7, ("surface", "segmentation"), ("model",), _mod
 MEASURE = Stage("measure", "morphology", 2, ("model",), ("measure",), _measure)
 BOUNDARY = Stage("boundary", "boundary", 3, ("model", "waveform", *RECORDS), ("boundary", "simulate"), _boundary)
 SIMULATE = Stage("simulate", "flow", 11, ("model", "boundary"), ("simulate",), _simulate, frozenset({"threads"}))
-GRADE = Stage("grade", "risk", 3, ("model", "morphology", "boundary", "flow", PREDICTION), ("clinical", "grade"), _grade)
+GRADE = Stage("grade", "risk", 4, ("model", "morphology", "boundary", "flow", PREDICTION), ("clinical", "grade"), _grade)
 REPORT = Stage(
     "report",
     "report",

@@ -182,15 +182,18 @@ def _score_row(result: ScoreResult, language: Language) -> dict[str, Any]:
 
 
 def _resemblance(alike: Resemblance, language: Language) -> dict[str, Any]:
-    facts = shipped_model().content
+    shipped = shipped_model()
+    share, auc = alike.ruptured_share, alike.auc
+    if share is None or auc is None:  # a grade of an earlier version, which knew one model
+        share, auc = shipped.content["trained_on"]["ruptured_share"], shipped.content["performance"]["auc"]
     chance = alike.probability
     assert chance.high is not None
     values = {
         "low": format_number(chance.low, 0),
         "high": format_number(chance.high, 0),
-        "share": f"{100 * facts['trained_on']['ruptured_share']:.0f}",
+        "share": f"{100 * share:.0f}",
         "model": alike.model,
-        "auc": f"{facts['performance']['auc']:.2f}",
+        "auc": f"{auc:.2f}",
     }
     if chance.value is None:
         missing = _listed([_word(language, name) for name in alike.missing], language)
@@ -200,6 +203,8 @@ def _resemblance(alike: Resemblance, language: Language) -> dict[str, Any]:
     answers = [contribution.answer for contribution in alike.contributions]
     return {
         "sentence": sentence,
+        "hashes": text(language, "risk.hashes", model=alike.sha256[:12], table=alike.table_sha256[:12] or "–"),
+        "bars_lead": text(language, "risk.bars" if alike.model == shipped.content["id"] else "risk.bars_own"),
         "bars": bars(alike.contributions, language),
         "similar_head": [_word(language, name) for name in answers],
         "similar": [

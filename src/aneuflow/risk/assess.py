@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from aneuflow.risk.change import accepted_model
 from aneuflow.risk.clinical import Answer, Answers, Clinical, Number, answers_from
 from aneuflow.risk.grade import evidence_of, facts_of, make_grade, total_points
 from aneuflow.risk.learned import Model, resemblance, shipped_model
@@ -52,8 +54,9 @@ def assess_risk(
 ) -> Risk:
     """All that can be said of risk; without an aneurysm only that there is none.
 
-    flow: None where there is no current solution: regions are then not looked for and the grade is wider. blebs: the points
-    (k, 3) mm of each, None where they were not looked for. Raises InputError where a clinical answer is impossible.
+    settings: where they name a model of one's own, a record has to accept it. flow: None where there is no current solution:
+    regions are then not looked for and the grade is wider. blebs: the points (k, 3) mm of each, None where they were not looked
+    for. Raises InputError where a clinical answer is impossible or no record accepts the model.
     """
     notes: list[Note] = []
     if model.aneurysm is None:
@@ -71,7 +74,13 @@ def assess_risk(
     facts: dict[str, Number | None] = {**measured, **dict.fromkeys(FLOW_FACTS)}
     facts |= totals
     answers = all_answers(clinical, measured)
-    judge = _Judge(shipped_model(), settings, facts)
+    learned = shipped_model()
+    if settings.model:
+        learned, change = accepted_model(Path(settings.model), settings.model_sha256)
+        notes.append(
+            Note("own_risk_model", {"id": change.to_model.id, "by": change.by, "day": change.made[:10]}, "information")
+        )
+    judge = _Judge(learned, settings, facts)
     scores, alike = judge.results(answers)
     asked = questions(clinical, model, measured)
     proposed = possible_sites(model, measured.get("parent_diameter"))

@@ -14,15 +14,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import numpy as np
 
 from aneuflow.errors import InputError
 from aneuflow.risk.clinical import Answer, Answers, Number
+from aneuflow.risk.origin import Origin, read_origin
 from aneuflow.types import Contribution, FloatArray, Resemblance, SimilarCase, Span
 
-SHIPPED = "resemblance"
+MODEL_FILE, CASES_FILE, ORIGIN_FILE = "resemblance.json", "resemblance-cases.csv", "resemblance-training.json"
 PROBABILITY = "rupture_resemblance"
 NORMAL_95 = 1.96
 # Levels rarer than this in the training table are no part of what an unknown answer can be.
@@ -49,8 +51,39 @@ class Model:
 @cache
 def shipped_model() -> Model:
     """The model that comes with the package."""
-    folder = resources.files("aneuflow") / "data" / "risk"
-    return read_model((folder / f"{SHIPPED}.json").read_text("utf-8"), (folder / f"{SHIPPED}-cases.csv").read_text("utf-8"))
+    return model_in(_shipped())
+
+
+def shipped_origin() -> Origin:
+    """What is kept of the table that the model of the package was trained on."""
+    return origin_in(_shipped())
+
+
+def _shipped() -> Traversable:
+    return resources.files("aneuflow") / "data" / "risk"
+
+
+def model_in(folder: Traversable) -> Model:
+    """The model in a folder of `aneuflow train risk`, which may have lost its cases. Raises InputError where there is none."""
+    cases = folder / CASES_FILE
+    return read_model(_read(folder, MODEL_FILE), cases.read_text("utf-8") if cases.is_file() else "")
+
+
+def origin_in(folder: Traversable) -> Origin:
+    """What is kept beside a model of its table. Raises InputError where that is missing or of another model's file."""
+    origin = read_origin(_read(folder, ORIGIN_FILE))
+    if origin.model != hashlib.sha256(_read(folder, MODEL_FILE).encode()).hexdigest():
+        raise InputError(f"{folder / ORIGIN_FILE} is of another model than the {MODEL_FILE} beside it; train the model again.")
+    return origin
+
+
+def _read(folder: Traversable, name: str) -> str:
+    try:
+        return (folder / name).read_text("utf-8")
+    except OSError as error:
+        raise InputError(f"{folder} has no {name} ({error.strerror}); give a folder of `aneuflow train risk`.") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{folder / name} is no text; give a folder of `aneuflow train risk`.") from None
 
 
 def read_model(text: str, cases: str = "") -> Model:
@@ -108,6 +141,7 @@ def resemblance(model: Model, answers: Answers, similar: int = 5) -> Resemblance
     low, high = (_logit_end(base, parts, covariance, side) for side in (-1.0, 1.0))
     missing = tuple(part.answer for part in parts if part.missing)
     value = None if missing else _percent(base + sum(part.value for part in parts))
+    table = model.content.get("trained_on", {})
     return Resemblance(
         model=model.content["id"],
         sha256=model.sha256,
@@ -117,6 +151,9 @@ def resemblance(model: Model, answers: Answers, similar: int = 5) -> Resemblance
         missing=missing,
         outside={part.answer: part.outside for part in parts if part.outside},
         similar=similar_cases(model, answers, similar),
+        table_sha256=table.get("sha256", ""),
+        ruptured_share=table.get("ruptured_share"),
+        auc=model.content.get("performance", {}).get("auc"),
     )
 
 

@@ -78,4 +78,10 @@ class GradeSettings(pydantic.BaseModel, frozen=True, extra="forbid"):
     )
     samples: int = Field(64, ge=8, le=1000, description="Samples of flow and surface for the stability of regions.")
     similar_cases: int = Field(5, ge=0, le=20, description="Similar cases of the training table that are shown.")
+    model: str = Field(
+        "", description="Folder of `aneuflow train risk` whose model was accepted; empty for the one that ships."
+    )
+    model_sha256: str = Field(
+        "", description="Hash of that model's file, kept when it is named: a file that has changed is refused."
+    )
     rules: Rules | None = Field(None, description="A table of rules in place of the package's (docs/risk.md).")

@@ -24,6 +24,7 @@ def model_card(content: Mapping[str, Any], outcome: Mapping[str, Any]) -> str:
         f"- Kind: {content['kind']}, penalty C = {content['penalty']:g}, {len(content['terms'])} answers; a JSON file.",
         f"- Trained on: {table.get('citation', 'a table')} ({table.get('license', 'license not stated')}).",
         f"- Setting: {table.get('setting', 'as the table states.')}",
+        f"- Hash of the table's rows (SHA-256): {content['trained_on']['sha256']}.",
         f"- {table['cases']} aneurysms of {table['patients']} patients, {table['ruptured']} ruptured; "
         f"{table['rows_without_outcome']} rows without outcome left out; impossible values blanked: "
         f"{_pairs(table['impossible_values_blanked'])}.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,6 +110,15 @@ class AdditiveModel:
 
     def __call__(self, cohort: Cohort) -> FloatArray:
         return np.asarray(1.0 / (1.0 + np.exp(-(self.base + design(self.terms, cohort) @ self.coefficients))))
+
+
+def model_of(content: Mapping[str, Any]) -> AdditiveModel:
+    """The fitted model that a model file holds, for whole cohorts."""
+    coefficients: list[float] = []
+    for term in content["terms"]:
+        own = term["coefficients"] if term["kind"] == "number" else [level["coefficient"] for level in term["levels"].values()]
+        coefficients += own
+    return AdditiveModel(tuple(content["terms"]), float(content["base"]), np.asarray(coefficients), float(content["penalty"]))
 
 
 def fit_additive(cohort: Cohort, penalty: float, answers: Sequence[str] | None) -> AdditiveModel:

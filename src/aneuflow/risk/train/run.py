@@ -15,8 +15,10 @@ import numpy as np
 from aneuflow import __version__
 from aneuflow.errors import InputError
 from aneuflow.risk.learned import column_names
+from aneuflow.risk.origin import origin_text
 from aneuflow.risk.train.card import model_card
 from aneuflow.risk.train.models import AdditiveModel, candidates, design, need_scikit_learn
+from aneuflow.risk.train.origin import origin_of, table_hash
 from aneuflow.risk.train.table import Cohort
 from aneuflow.risk.train.validate import ValidationPlan, compare, fit_tuned, simplest_not_worse
 from aneuflow.types import FloatArray, Progress, no_progress
@@ -27,10 +29,13 @@ EXPORTED = ("size", "logistic")
 
 @dataclass(frozen=True)
 class Training:
-    """What a training leaves: the model as JSON text, its cases as CSV text, all numbers, and the card as Markdown."""
+    """What a training leaves: the model as JSON text, its cases as CSV text, what is kept of the table as JSON text, all
+    numbers, and the card as Markdown.
+    """
 
     model: str
     cases: str
+    origin: str
     results: dict[str, Any]
     card: str
 
@@ -68,7 +73,8 @@ def train_risk(
         "left_out": {"rupture_resemblance_score": "coefficients could be read in no source"},
         "plan": {"repeats": plan.repeats, "folds": plan.folds, "seed": plan.seed},
     }
-    return Training(text, _cases(cohort, answers), outcome, model_card(content, outcome))
+    origin = origin_text(origin_of(content, hashlib.sha256(text.encode()).hexdigest(), cohort))
+    return Training(text, _cases(cohort, answers), origin, outcome, model_card(content, outcome))
 
 
 def _content(
@@ -101,7 +107,7 @@ def _content(
         "kind": "additive logistic regression",
         "says": "how much an aneurysm resembles the ruptured ones of its training table; not when it will rupture",
         "aneuflow": __version__,
-        "trained_on": facts,
+        "trained_on": {**facts, "sha256": table_hash(cohort)},
         "penalty": model.penalty,
         "base": round(model.base, 6),
         "terms": terms,

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from aneuflow.errors import InputError
 from aneuflow.risk.clinical import Clinical
+from aneuflow.risk.origin import mark
 from aneuflow.types import FloatArray
 
 RESERVED = ("patient", "center", "ruptured")
@@ -25,7 +26,8 @@ LEAST_OF_A_CLASS = 20
 @dataclass(frozen=True, eq=False)
 class Cohort:
     """ruptured (n,) bool; patient (n,) int codes; center (n,) int codes of `center_names`; numbers (n,) by name, nan unknown;
-    levels (n,) by name, None unknown; about: id, citation and licence as the column file gives them; dropped: rows left out.
+    levels (n,) by name, None unknown; about: id, citation and licence as the column file gives them; dropped: rows left out;
+    patient_marks: (n,) of the patients where the table names them, else empty.
     """
 
     ruptured: npt.NDArray[np.bool_]
@@ -38,6 +40,7 @@ class Cohort:
     about: Mapping[str, str]
     dropped: int
     blanked: Mapping[str, int]
+    patient_marks: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ruptured)
@@ -56,6 +59,7 @@ class Cohort:
             self.about,
             self.dropped,
             self.blanked,
+            tuple(self.patient_marks[row] for row in picked) if self.patient_marks else (),
         )
 
 
@@ -140,6 +144,7 @@ def _cohort(
         about={name: str(columns[name]) for name in ("id", "citation", "license", "setting") if name in columns},
         dropped=dropped,
         blanked={name: count for name, count in blanked.items() if count},
+        patient_marks=tuple(mark(f"patient {value}") if value else "" for value in patient) if "patient" in described else (),
     )
 
 
