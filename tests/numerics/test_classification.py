@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
-from sklearn.metrics import brier_score_loss, roc_auc_score, roc_curve
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score, roc_curve
 
 from aneuflow.numerics.classification import (
     auc,
     bootstrap_interval,
     calibration,
+    miscalibration,
     net_benefit,
     sensitivity_at,
     specificity_at,
@@ -37,6 +40,26 @@ def test_true_probabilities_are_calibrated_and_distorted_ones_are_not() -> None:
     logit = np.log(PROBABILITY / (1 - PROBABILITY))
     boastful = calibration(TRUTH, 1 / (1 + np.exp(-2 * logit - 0.5)))
     assert boastful.slope == pytest.approx(0.5 * true.slope, abs=1e-3) and boastful.ece > 0.08
+
+
+def test_slope_intercept_and_their_test_against_scikit_learn() -> None:
+    truth, probability = TRUTH[:400], np.clip(PROBABILITY[:400] + 0.05, 0.01, 0.99)
+    logit = np.log(probability / (1 - probability))[:, None]
+    line = LogisticRegression(C=np.inf, tol=1e-10).fit(logit, truth)
+    found = calibration(truth, probability)
+    assert (found.slope, found.intercept) == pytest.approx((line.coef_[0, 0], line.intercept_[0]), abs=1e-4)
+    better = log_loss(truth, line.predict_proba(logit)[:, 1], normalize=False)
+    expected = stats.chi2.sf(2 * (log_loss(truth, probability, normalize=False) - better), 2)
+    assert miscalibration(truth, probability) == pytest.approx(expected, rel=1e-4)
+
+
+def test_true_probabilities_are_called_miscalibrated_as_often_as_the_limit_says() -> None:
+    generator = np.random.default_rng(6)
+    found = []
+    for _ in range(1000):
+        probability = generator.uniform(0.05, 0.9, 150)
+        found.append(miscalibration(generator.uniform(size=150) < probability, probability))
+    assert np.mean(np.array(found) < 0.05) == pytest.approx(0.05, abs=0.02)
 
 
 def test_net_benefit_of_a_perfect_and_of_a_blind_model() -> None:

@@ -63,6 +63,24 @@ def calibration(truth: BoolArray, probability: FloatArray, bins: int = 10) -> Ca
     return Calibration(slope, intercept, ece, float(np.mean((probability - truth) ** 2)), curve)
 
 
+def miscalibration(truth: BoolArray, probability: FloatArray) -> float:
+    """p of the hypothesis that slope is 1 and intercept 0, by the likelihood ratio with two degrees of freedom.
+
+    Source: Cox 1958; Miller et al. 1991.
+    """
+    from scipy.stats import chi2
+
+    clipped = np.clip(probability, CLIP, 1 - CLIP)
+    logit = np.log(clipped / (1 - clipped))
+    slope, intercept = _logistic_line(logit, truth)
+    gain = _log_likelihood(slope * logit + intercept, truth) - _log_likelihood(logit, truth)
+    return float(chi2.sf(2 * max(gain, 0.0), 2))
+
+
+def _log_likelihood(logit: FloatArray, truth: BoolArray) -> float:
+    return float(-np.logaddexp(0.0, np.where(truth, -logit, logit)).sum())
+
+
 def _logistic_line(x: FloatArray, truth: BoolArray) -> tuple[float, float]:
     """Slope and intercept of a logistic regression on one variable, by Newton's method."""
     design = np.column_stack([x, np.ones_like(x)])
