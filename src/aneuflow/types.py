@@ -417,6 +417,15 @@ class Prediction:
     notes: tuple[Note, ...]
 
 
+@dataclass(frozen=True)
+class Radiomics:
+    """Image features of the sac and of its wall zone, with the settings they were made by and the voxels of each zone."""
+
+    measures: tuple[Measure, ...]
+    settings: Mapping[str, Any]
+    voxels: Mapping[str, int]
+
+
 @dataclass(frozen=True, eq=False)
 class Risk:
     """All that is said of risk.

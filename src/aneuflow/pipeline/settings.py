@@ -14,6 +14,7 @@ from aneuflow.errors import InputError
 from aneuflow.flow.settings import FlowSettings
 from aneuflow.geometry.settings import ModelSettings
 from aneuflow.morphology.settings import MorphologySettings
+from aneuflow.radiomics.settings import RadiomicsSettings
 from aneuflow.risk import Clinical, GradeSettings
 from aneuflow.segmentation.settings import SegmentSettings
 from aneuflow.surrogate.settings import PredictSettings
@@ -45,6 +46,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     boundary: BoundarySettings = BoundarySettings()
     simulate: FlowSettings = FlowSettings()
     predict: PredictSettings = PredictSettings()
+    radiomics: RadiomicsSettings = RadiomicsSettings()
     clinical: Clinical = Clinical()
     grade: GradeSettings = GradeSettings()
     report: ReportSettings = ReportSettings()
