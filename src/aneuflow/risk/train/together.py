@@ -1,0 +1,246 @@
+"""A model of resemblance from sums over several sites: terms, Newton's steps, and what is refused on the way.
+
+Only sums over all sites are seen here, so one site's rubbish cannot be told from its numbers. It is kept out by what no sum of
+patients can be (`impossible_...`), by the largest coefficient, and by the sites themselves, each voting on its locked patients:
+on every step against the last model, and at the end against the model that the site would have made alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from aneuflow.errors import MethodError
+from aneuflow.risk.train.models import KNOTS_FROM, LOGARITHMIC
+from aneuflow.risk.train.sums import MOST_CASES, StudyPlan, Sums, column_span, step_reach
+from aneuflow.types import FloatArray
+
+LEAST_CASES = 40
+# A column has mean 0 and spread 1: a coefficient beyond this would be odds of e^6 for one spread, more than any answer has.
+LARGEST_COEFFICIENT = 6.0
+CONVERGED = 1e-3
+MOST_STEPS = 15
+HALVINGS = 3
+# Sums are quantized on their way; what is impossible by less than this is not.
+ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Question:
+    """What every site is asked: kind, what it needs to know as JSON, and the largest entry that an answer can have."""
+
+    kind: str
+    content: str
+    bound: float
+
+
+Ask = Callable[[Question], Sums]
+"""Puts a question to all sites and gives the sums of their answers; raises MethodError where too few answer."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Coefficients (base first) on `terms`, their curvature of the log-likelihood, divided by the cases; the first counts that
+    were asked for (cases, ruptured, patients); how often each answer is missing; what became of each step.
+    """
+
+    terms: tuple[dict[str, Any], ...]
+    coefficients: FloatArray
+    curvature: FloatArray
+    counts: FloatArray
+    missing: Mapping[str, int]
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A fit that every site accepted, and `outcomes` (2, bins): held-out patients, unruptured and ruptured, by probability."""
+
+    fit: Fit
+    outcomes: FloatArray
+
+
+def learn_together(ask: Ask, plan: StudyPlan) -> Learned:
+    """The model of all sites' patients, judged by the sites. Raises MethodError where one of them does better alone."""
+    fit = fit_together(ask, plan)
+    told = {"terms": fit.terms, "coefficients": fit.coefficients.tolist()}
+    outcomes, votes = ask(Question("outcomes", json.dumps(told), MOST_CASES))
+    if refused := outvoted([votes]):
+        raise MethodError(f"The model is not released: {refused} than a model of their own patients alone.")
+    return Learned(fit, np.round(np.maximum(outcomes, 0.0)))
+
+
+def fit_together(ask: Ask, plan: StudyPlan) -> Fit:
+    """The penalized additive logistic regression of all sites' patients, from sums alone.
+
+    A step that is refused is halved, `HALVINGS` times in all; then the last model that every site accepted stands. Raises
+    MethodError where counts or spreads are impossible, and where nothing better than the share of ruptured ones was accepted.
+    """
+    counts = [np.round(array) for array in _asked_twice(ask, Question("counts", "{}", MOST_CASES), plan, [])]
+    cases, ruptured, _ = counts[0]
+    terms = terms_from_counts(counts, plan)
+    told = {"terms": terms, "cases": cases}
+    terms = with_moments(terms, _asked_twice(ask, Question("moments", json.dumps(told), 1.0), plan, terms))
+    steps: list[str] = []
+    coefficients, curvature = _newton(ask, terms, cases, ruptured, plan.penalty, steps)
+    missing = dict(zip([*plan.numbers, *plan.levels], (int(array[-1]) for array in counts[1:]), strict=True))
+    return Fit(tuple(terms), coefficients, curvature, counts[0], missing, tuple(steps))
+
+
+def _asked_twice(ask: Ask, question: Question, plan: StudyPlan, terms: Sequence[Mapping[str, Any]]) -> Sums:
+    """Counts or moments that can be true; a second try is made of the same sites, since a fault of one moment may be over."""
+    for _ in range(2):
+        sums = ask(question)
+        why = impossible_counts(sums, plan) if question.kind == "counts" else impossible_moments(sums, terms)
+        if not why:
+            return sums
+    raise MethodError(f"The sites' {question.kind} cannot be sums of patients: {why}; find the site that sends them.")
+
+
+def _newton(
+    ask: Ask, terms: list[dict[str, Any]], cases: float, ruptured: float, penalty: float, steps: list[str]
+) -> tuple[FloatArray, FloatArray]:
+    """The accepted coefficients (base first) and the curvature there, divided by the cases."""
+    bound = step_reach(terms)
+    accepted = np.zeros(1 + sum(len(term["center"]) for term in terms))
+    accepted[0] = np.log(ruptured / (cases - ruptured))
+    candidate, curvature, halvings, improved = accepted, np.zeros(0), 0, False
+    for step in range(MOST_STEPS):
+        told = {"terms": terms, "accepted": accepted.tolist(), "candidate": candidate.tolist(), "cases": cases}
+        sums = ask(Question("step", json.dumps(told), bound))
+        refused = impossible_step(sums, bound) or outvoted(sums)
+        following = candidate if refused else newton_step(sums, candidate, penalty, cases)
+        refused = refused or too_far(following)
+        if refused:
+            steps.append(f"step {step} refused: {refused}")
+            halvings += 1
+            if halvings > HALVINGS:
+                break
+            # At the first step there is nothing to go back to: the same question again.
+            candidate = (accepted + candidate) / 2
+            continue
+        moved = float(np.abs(following - candidate).max())
+        improved = improved or step > 0
+        steps.append(f"step {step} accepted; the next one moves coefficients by {moved:.4f}")
+        accepted, candidate, curvature = candidate, following, sums[2]
+        if moved < CONVERGED:
+            break
+    if not improved:
+        raise MethodError(f"No model was accepted by all sites ({'; '.join(steps)}); find the site that sends what is refused.")
+    return accepted, curvature
+
+
+def terms_from_counts(counts: Sums, plan: StudyPlan) -> list[dict[str, Any]]:
+    """The terms that all sites' patients support, with transform, knots, range, possible values and shares of levels."""
+    terms: list[dict[str, Any]] = []
+    found = dict(zip([*plan.numbers, *plan.levels], counts[1:], strict=True))
+    for name in plan.numbers:
+        known, edges = found[name][:-1], plan.edges(name)
+        if np.count_nonzero(known) < 3:
+            continue
+        logarithmic = name.endswith(LOGARITHMIC) and edges[0] > 0
+        knots = np.round(quantiles(known, edges, [0.35, 0.7]), 1).tolist() if counts[0][0] >= KNOTS_FROM else []
+        terms.append(
+            {"answer": name, "kind": "number", "transform": "log" if logarithmic else "none", "knots": knots,
+             "range": quantiles(known, edges, [0.005, 0.995]).tolist(),
+             "possible": quantiles(known, edges, np.linspace(0.05, 0.95, 7)).tolist()}
+        )  # fmt: skip
+    for name, allowed in plan.levels.items():
+        shares = {level: count / found[name][:-1].sum() for level, count in zip(allowed, found[name], strict=False) if count}
+        if len(shares) > 1:
+            terms.append(
+                {"answer": name, "kind": "level", "levels": {level: {"share": share} for level, share in shares.items()},
+                 "center": list(shares.values()), "scale": [1.0] * len(shares)}
+            )  # fmt: skip
+    return terms
+
+
+def quantiles(counts: FloatArray, edges: FloatArray, parts: Sequence[float] | FloatArray) -> FloatArray:
+    """Quantiles of a histogram, linear within a bin."""
+    return np.asarray(np.interp(parts, np.append(0.0, np.cumsum(counts)) / counts.sum(), edges))
+
+
+def with_moments(terms: Sequence[dict[str, Any]], sums: Sums) -> list[dict[str, Any]]:
+    """The terms with center and scale of the numbers' columns."""
+    numbers, found = iter(sums), []
+    for term in terms:
+        if term["kind"] == "number":
+            share, first, second = next(numbers)
+            middle, half = column_span(term)
+            mean = first / share
+            scale = half * np.sqrt(np.maximum(second / share - mean**2, 1e-12))
+            term = {**term, "center": (middle + half * mean).tolist(), "scale": scale.tolist()}
+        found.append(term)
+    return found
+
+
+def newton_step(sums: Sums, coefficients: FloatArray, penalty: float, cases: float) -> FloatArray:
+    """The next coefficients: the maximum of the penalized log-likelihood's parabola; the base is not penalized."""
+    ridge = np.append(0.0, np.full(len(coefficients) - 1, 1.0 / (penalty * cases)))
+    return np.asarray(coefficients + np.linalg.solve(sums[2] + np.diag(ridge), sums[1] - ridge * coefficients))
+
+
+def covariance_of(curvature: FloatArray, penalty: float) -> FloatArray:
+    """(k, k) covariance of the coefficients without the base, from the curvature of all cases (penalized sandwich)."""
+    inverse = np.linalg.inv(curvature + np.diag(np.append(0.0, np.full(len(curvature) - 1, 1.0 / penalty))))
+    return np.asarray(inverse @ curvature @ inverse)[1:, 1:]
+
+
+def impossible_counts(sums: Sums, plan: StudyPlan) -> str:
+    """Why these can be no counts of patients; empty where they can."""
+    if not all(np.isfinite(array).all() for array in sums):
+        return "a count is no finite number"
+    cases, ruptured, patients = sums[0]
+    if any(np.abs(array - np.round(array)).max() > 0.2 or array.min() < -0.2 for array in sums):
+        return "a count is negative or no whole number"
+    if not (LEAST_CASES <= cases <= MOST_CASES and 0 < ruptured < cases and 0 < patients <= cases):
+        return f"{cases:.0f} cases, {ruptured:.0f} ruptured, {patients:.0f} patients"
+    for name, array in zip([*plan.numbers, *plan.levels], sums[1:], strict=True):
+        if abs(array.sum() - cases) > 0.5:
+            return f"{name} is counted {array.sum():.0f} times in {cases:.0f} cases"
+    return ""
+
+
+def impossible_moments(sums: Sums, terms: Sequence[Mapping[str, Any]]) -> str:
+    """Why these can be no sums of columns that lie between -1 and 1; empty where they can."""
+    names = [str(term["answer"]) for term in terms if term["kind"] == "number"]
+    for name, array in zip(names, sums, strict=True):
+        share, first, second = array
+        fits = np.isfinite(array).all() and (share > 0).all() and (share <= 1 + ROUNDING).all()
+        # No mean square is over 1, and by Cauchy and Schwarz none is under the square of the mean.
+        if not fits or (second > share + ROUNDING).any() or (first**2 > share * second + ROUNDING).any():
+            return f"mean and spread of {name} contradict each other"
+    return ""
+
+
+def impossible_step(sums: Sums, bound: float) -> str:
+    """Why these can be no gradient and curvature of a log-likelihood; empty where they can."""
+    (share,), gradient, curvature, votes = sums
+    if not all(np.isfinite(array).all() for array in sums):
+        return "a sum is no finite number"
+    if not 0 < share <= 1 + ROUNDING or votes[1] < 1 - ROUNDING or not -ROUNDING <= votes[0] <= votes[1] + ROUNDING:
+        return f"a share of {share:.3g} of the cases with {votes[0]:.1f} of {votes[1]:.1f} votes"
+    # A row's chance p gives at most |x| to the gradient and x x / 4 to the curvature; the base's column is 1.
+    if np.abs(gradient).max() > bound**0.5 * share + ROUNDING or abs(gradient[0]) > share + ROUNDING:
+        return f"a gradient of {np.abs(gradient).max():.3g} is longer than any patients can make it"
+    if np.abs(curvature).max() > bound * share / 4 + ROUNDING or not 0 < curvature[0, 0] <= share / 4 + ROUNDING:
+        return f"a curvature of {np.abs(curvature).max():.3g} is larger than any patients can make it"
+    if np.abs(curvature - curvature.T).max() > ROUNDING or np.linalg.eigvalsh(curvature)[0] < -ROUNDING * len(curvature):
+        return "the curvature is not that of a log-likelihood (negative in a direction)"
+    return ""
+
+
+def outvoted(sums: Sums) -> str:
+    """How many sites find the candidate worse (last of the sums); empty where none does: one site speaks for its patients."""
+    worse, voters = np.round(sums[-1])
+    return f"{worse:.0f} of {voters:.0f} sites find it worse on their locked patients" if worse > 0 else ""
+
+
+def too_far(coefficients: FloatArray) -> str:
+    """Why coefficients cannot be believed; empty where they can."""
+    largest = float(np.abs(coefficients).max())
+    return "" if largest <= LARGEST_COEFFICIENT else f"it leads to a coefficient of {largest:.3g}"
