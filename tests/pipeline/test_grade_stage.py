@@ -10,10 +10,14 @@ import pytest
 
 from aneuflow.case.folder import CaseFolder, Manifest, StageRecord
 from aneuflow.case.prediction_store import FOLDER, STAGE, prediction_key
+from aneuflow.case.radiomics_store import FOLDER as RADIOMICS
+from aneuflow.case.radiomics_store import radiomics_key, write_radiomics
 from aneuflow.errors import MethodError
 from aneuflow.pipeline import run
 from aneuflow.pipeline.settings import settings_from
 from aneuflow.pipeline.stages import FROM_LUMEN, StageEnd, StageRun
+from aneuflow.radiomics.settings import RadiomicsSettings
+from aneuflow.types import Measure, Radiomics
 
 ORDER = ["model", "measure", "boundary", "simulate", "grade"]
 
@@ -105,3 +109,16 @@ def test_a_failed_flow_is_not_read(case: CaseFolder) -> None:
 def test_new_answers_make_the_grade_anew_and_nothing_else(case: CaseFolder) -> None:
     ends(case, None)
     assert ends(case, "grade", clinical={"age_years": 60}) == [*((name, "kept") for name in ORDER[:-1]), ("grade", "done")]
+
+
+def test_image_features_are_read_where_a_model_of_ones_own_can_ask_for_them(case: CaseFolder) -> None:
+    ends(case, None)
+    settings = RadiomicsSettings().model_dump()
+    with case.writing(RADIOMICS) as target:
+        write_radiomics(target, Radiomics((Measure("radiomics_sac_mean", 1.0),), settings, {"sac": 100, "wall": 100}))
+    case.record(RADIOMICS, StageRecord("done", radiomics_key(case, settings), RADIOMICS, case.outputs(RADIOMICS), 0.0))
+    assert ends(case, "grade")[-1] == ("grade", "kept")
+    own = {"grade": {"model": "own"}}
+    assert ends(case, "grade", **own)[-1] == ("grade", "done") and "radiomics" in read_by_grade(case)
+    (case.stage_folder("radiomics") / "radiomics.json").write_text("{}")
+    assert ends(case, "grade", **own)[-1] == ("grade", "done") and "radiomics" not in read_by_grade(case)

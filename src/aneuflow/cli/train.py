@@ -14,6 +14,7 @@ from aneuflow.errors import ResourceError
 from aneuflow.pipeline.evaluate_segmenter import evaluate_folds
 from aneuflow.pipeline.train_segmenter import prepare, read_cohort_layout, train_fold
 from aneuflow.pipeline.train_surrogate import SurrogateTraining, evaluate, prepare_cases, results_text, train_members
+from aneuflow.risk.train.image_features import read_retest
 from aneuflow.risk.train.run import train_risk
 from aneuflow.risk.train.table import read_cohort, read_columns
 from aneuflow.risk.train.validate import ValidationPlan
@@ -36,12 +37,17 @@ def risk(
     repeats: Annotated[int, typer.Option(min=1, max=100, help="Repeats of the outer cross-validation.")] = 3,
     folds: Annotated[int, typer.Option(min=2, max=20, help="Outer folds.")] = 5,
     seed: Annotated[int, typer.Option(help="Seed of the folds.")] = 7,
+    retest: Annotated[
+        Path | None, typer.Option("--retest", help="File of `aneuflow radiomics --retest`, needed for image features.")
+    ] = None,
 ) -> None:
     """Compare models of resemblance on a cohort, write the simplest that is not worse than the best, and its card."""
     described = read_columns(columns) if columns is not None else None
     cohort = read_cohort(table, described)
+    reliable = read_retest(retest) if retest is not None else None
     with shown_progress() as progress:
-        made = train_risk(cohort, ValidationPlan(repeats, folds, seed), (described or {}).get("aliases"), progress("train"))
+        aliases = (described or {}).get("aliases")
+        made = train_risk(cohort, ValidationPlan(repeats, folds, seed), aliases, progress("train"), reliable)
     files = {
         "resemblance.json": made.model,
         "resemblance-cases.csv": made.cases,

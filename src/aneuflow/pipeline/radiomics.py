@@ -20,9 +20,8 @@ from aneuflow.pipeline.stages import MODEL, StageEnd
 from aneuflow.radiomics.measure import measure_radiomics
 from aneuflow.radiomics.retest import JITTER_MM, LARGEST_TURN_DEG, REPEATS, retest
 from aneuflow.report.dicom import lumen_labels
+from aneuflow.risk.train.image_features import LEAST_ICC
 from aneuflow.types import ByteArray, Progress, Volume, no_progress
-
-RELIABLE = 0.75
 
 
 def radiomics_case(case_path: Path, tables: Tables | None = None) -> StageEnd:
@@ -67,7 +66,7 @@ def retest_cases(
     found = retest(_each(folders), len(folders), settings, seed, progress)
     content = {
         "aneuflow": __version__,
-        "says": f"ICC(1,1), one-way random effects, agreement (Shrout and Fleiss 1979); reliable is over {RELIABLE:g}",
+        "says": f"ICC(1,1), one-way random effects, agreement (Shrout and Fleiss 1979); reliable is over {LEAST_ICC:g}",
         "settings": settings.model_dump(),
         "inputs": inputs,
         "repeats": REPEATS,
@@ -75,7 +74,7 @@ def retest_cases(
         "noise": "as much again as the image has",
         "mask_mm": JITTER_MM,
         "seed": seed,
-        "features": [{**asdict(row), "reliable": row.icc is not None and row.icc > RELIABLE} for row in found],
+        "features": [{**asdict(row), "reliable": row.icc is not None and row.icc > LEAST_ICC} for row in found],
     }
     target.parent.mkdir(parents=True, exist_ok=True)
     write_json(target, content)

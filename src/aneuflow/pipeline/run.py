@@ -14,6 +14,8 @@ from typing import Any
 
 from aneuflow.case.folder import CaseFolder, Manifest, StageRecord
 from aneuflow.case.prediction_store import FOLDER, READS, STAGE, has_current_prediction
+from aneuflow.case.radiomics_store import FOLDER as RADIOMICS
+from aneuflow.case.radiomics_store import has_current_radiomics
 from aneuflow.errors import AneuflowError, InputError, MethodError, ResourceError, unforeseen
 from aneuflow.pipeline.inputs import RECORDS, describe, import_input, import_records, import_waveform
 from aneuflow.pipeline.prediction import predict_flow
@@ -159,13 +161,16 @@ def stage_key(stage: Stage, settings: Settings, inputs: dict[str, dict[str, str]
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _readable(case: CaseFolder, stage: Stage, without: set[str]) -> dict[str, dict[str, str]]:
-    """The outputs in each folder that a stage is to read: of those that are there, but for `without`, a prediction of what
-    the case was before, and, in the grade, a prediction beside a simulation."""
+def _readable(case: CaseFolder, stage: Stage, settings: Settings, without: set[str]) -> dict[str, dict[str, str]]:
+    """The outputs in each folder that a stage is to read: of those that are there, but for `without`, a prediction or image
+    features of what the case was before, and, in the grade, a prediction beside a simulation, and image features where no model
+    of one's own could ask for them."""
     folders = {record.folder for record in case.manifest().stages.values()} - without
     simulated = stage.name == GRADE.name and SIMULATE.folder in folders
     if FOLDER in stage.reads and (simulated or without & set(READS) or not has_current_prediction(case)):
         folders.discard(FOLDER)
+    if RADIOMICS in stage.reads and not (settings.grade.model and has_current_radiomics(case)):
+        folders.discard(RADIOMICS)
     return {folder: case.outputs(folder) for folder in stage.reads if folder in folders}
 
 
@@ -177,7 +182,7 @@ def _run_chain(case: CaseFolder, settings: Settings, last: str | None, progress:
     ends = []
     left_out: set[str] = set()
     for stage in chain(case.manifest().input["kind"]):
-        inputs = _readable(case, stage, left_out)
+        inputs = _readable(case, stage, settings, left_out)
         key = stage_key(stage, settings, inputs)
         if _is_valid(case, stage.name, key):
             ends.append(StageEnd(stage.name, "kept", 0.0))
@@ -213,7 +218,7 @@ def current_stages(case: CaseFolder) -> frozenset[str]:
     whole = _is_valid(case, IMPORT, manifest.input["sha256"])
     current, outdated = {IMPORT} if whole else set(), {stage.folder for stage in stages}
     for stage in stages:
-        inputs = _readable(case, stage, outdated)
+        inputs = _readable(case, stage, settings, outdated)
         if _is_valid(case, stage.name, stage_key(stage, settings, inputs)):
             current.add(stage.name)
             outdated.discard(stage.folder)

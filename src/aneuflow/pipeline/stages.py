@@ -12,6 +12,8 @@ from aneuflow.case.checkpoint import CheckpointFile
 from aneuflow.case.folder import CaseFolder
 from aneuflow.case.prediction_store import FOLDER as PREDICTION
 from aneuflow.case.prediction_store import as_flow, read_prediction
+from aneuflow.case.radiomics_store import FOLDER as RADIOMICS
+from aneuflow.case.radiomics_store import read_radiomics
 from aneuflow.case.risk_store import write_risk
 from aneuflow.flow.solve import simulate
 from aneuflow.geometry.model import build_model
@@ -120,7 +122,8 @@ def _grade(run: StageRun) -> None:
         flow, blebs = Flow(store.read_flow(run.folder("flow")), steady), _blebs(model)
     elif PREDICTION in run.reads and settings.flow == "auto" and model.aneurysm is not None:
         flow, blebs = Flow(as_flow(read_prediction(run.folder(PREDICTION))), steady=True), _blebs(model)
-    write_risk(run.target, assess_risk(model, morphology, flow, run.settings.clinical, settings, blebs))
+    image = read_radiomics(run.folder(RADIOMICS)) if RADIOMICS in run.reads else None
+    write_risk(run.target, assess_risk(model, morphology, flow, run.settings.clinical, settings, blebs, image))
 
 
 def _blebs(model: LumenModel) -> list[FloatArray]:
@@ -146,7 +149,9 @@ MODEL = Stage("model", "model", 7, ("surface", "segmentation"), ("model",), _mod
 MEASURE = Stage("measure", "morphology", 2, ("model",), ("measure",), _measure)
 BOUNDARY = Stage("boundary", "boundary", 3, ("model", "waveform", *RECORDS), ("boundary", "simulate"), _boundary)
 SIMULATE = Stage("simulate", "flow", 11, ("model", "boundary"), ("simulate",), _simulate, frozenset({"threads"}))
-GRADE = Stage("grade", "risk", 4, ("model", "morphology", "boundary", "flow", PREDICTION), ("clinical", "grade"), _grade)
+GRADE = Stage(
+    "grade", "risk", 4, ("model", "morphology", "boundary", "flow", PREDICTION, RADIOMICS), ("clinical", "grade"), _grade
+)
 REPORT = Stage(
     "report",
     "report",

@@ -24,6 +24,7 @@ from aneuflow.types import (
     Measure,
     Morphology,
     Note,
+    Radiomics,
     Resemblance,
     Risk,
     ScoreResult,
@@ -51,12 +52,13 @@ def assess_risk(
     clinical: Clinical,
     settings: GradeSettings,
     blebs: Sequence[FloatArray] | None = None,
+    image: Radiomics | None = None,
 ) -> Risk:
     """All that can be said of risk; without an aneurysm only that there is none.
 
     settings: where they name a model of one's own, a record has to accept it. flow: None where there is no current solution:
     regions are then not looked for and the grade is wider. blebs: the points (k, 3) mm of each, None where they were not looked
-    for. Raises InputError where a clinical answer is impossible or no record accepts the model.
+    for. image: the case's image features, None where there are no current ones. Raises InputError where a clinical answer is impossible or no record accepts the model.
     """
     notes: list[Note] = []
     if model.aneurysm is None:
@@ -80,6 +82,10 @@ def assess_risk(
         notes.append(
             Note("own_risk_model", {"id": change.to_model.id, "by": change.by, "day": change.made[:10]}, "information")
         )
+        numbers = measured if flow is None else {**measured, **measured_numbers(flow.solution.measures)}
+        answers |= measured_answers(learned, numbers, image)
+        if image is not None and learned.radiomics and image.settings != learned.radiomics["settings"]:
+            notes.append(Note("radiomics_other_settings", {}, "warning"))
     judge = _Judge(learned, settings, facts)
     scores, alike = judge.results(answers)
     asked = questions(clinical, model, measured)
@@ -135,6 +141,17 @@ def measured_numbers(measures: Sequence[Measure]) -> dict[str, Number | None]:
         )
         for measure in measures
     }
+
+
+def measured_answers(model: Model, measured: Mapping[str, Number | None], image: Radiomics | None) -> dict[str, Answer]:
+    """What the case says by itself of the quantities that a model asks for by their ids.
+
+    Image features only where they were made by the settings of the model's training.
+    """
+    known = dict(measured)
+    if image is not None and model.radiomics and image.settings == model.radiomics["settings"]:
+        known |= measured_numbers(image.measures)
+    return {term["answer"]: known[term["answer"]] for term in model.terms if term["answer"] in known}
 
 
 def all_answers(clinical: Clinical, measured: Mapping[str, Number | None]) -> dict[str, Answer]:

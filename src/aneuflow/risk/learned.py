@@ -44,6 +44,11 @@ class Model:
     cases: tuple[SimilarCase, ...]
 
     @property
+    def radiomics(self) -> Mapping[str, Any]:
+        """How the image features that it asks for were made (`settings`) and how reliable each is; empty without any."""
+        return dict(self.content.get("radiomics", {}))
+
+    @property
     def terms(self) -> list[dict[str, Any]]:
         return list(self.content["terms"])
 

@@ -17,6 +17,7 @@ from aneuflow.errors import InputError
 from aneuflow.risk.learned import column_names
 from aneuflow.risk.origin import origin_text
 from aneuflow.risk.train.card import model_card
+from aneuflow.risk.train.image_features import check_reliable, reliability_of
 from aneuflow.risk.train.models import AdditiveModel, candidates, design, need_scikit_learn
 from aneuflow.risk.train.origin import origin_of, table_hash
 from aneuflow.risk.train.table import Cohort
@@ -45,13 +46,16 @@ def train_risk(
     plan: ValidationPlan,
     aliases: Mapping[str, Mapping[str, str]] | None = None,
     progress: Progress = no_progress,
+    retest: Mapping[str, Any] | None = None,
 ) -> Training:
     """Compare all candidates on a cohort, fit the one that ships on all of it, and write it down.
 
     What ships is the simplest candidate that is not worse than the best; where that is none of those that a model file can hold
-    (size, logistic), the logistic model is written and the card says which one did better.
+    (size, logistic), the logistic model is written and the card says which one did better. retest: how reliable image features
+    are. Raises InputError for a column of one that is not known to be reliable.
     """
     need_scikit_learn()
+    check_reliable(cohort.numbers, retest)
     if not cohort.numbers and not cohort.levels:
         raise InputError("The table has no column to learn from besides patient, center and ruptured; add some.")
     entrants = candidates(cohort)
@@ -64,6 +68,7 @@ def train_risk(
     answers = tuple(term["answer"] for term in model.terms)
     covariance = _coefficient_covariance(cohort, model, setting, plan.seed)
     content = _content(cohort, model, covariance, results[shipped], aliases or {})
+    content |= reliability_of(answers, retest)
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     outcome = {
         "table": _table_facts(cohort),
