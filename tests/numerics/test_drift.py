@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from aneuflow.numerics.drift import holm, homogeneity, kolmogorov_smirnov, more_often, stability_index
+from aneuflow.numerics.drift import holm, homogeneity, kolmogorov_smirnov, more_often, share_interval, stability_index
 
 
 def test_the_stability_index_by_hand() -> None:
@@ -58,3 +58,9 @@ def test_holms_own_steps() -> None:
     # Adjusted by hand: 0.01 x 4, then the larger of it and 0.02 x 3, then 0.03 x 2 = 0.06, then 0.5.
     assert holm(np.array([0.03, 0.5, 0.01, 0.02])) == pytest.approx([0.06, 0.5, 0.04, 0.06])
     assert holm(np.array([0.6, 0.9])) == pytest.approx([1.0, 1.0])
+
+
+def test_the_interval_of_a_share_is_wilsons() -> None:
+    for count, of in ((0, 12), (5, 31), (40, 40)):
+        expected = stats.binomtest(count, of).proportion_ci(method="wilson")
+        assert share_interval(count, of) == pytest.approx((expected.low, expected.high), abs=1e-6)

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
+from aneuflow.risk import monitor as rules
 from aneuflow.risk.learned import Model, model_in, origin_in, shipped_model, shipped_origin
 from aneuflow.risk.monitor import FALSE_ALARMS, Alert, SeenCase, monitor
 from aneuflow.risk.origin import Origin, levels_kept, numbers_kept
@@ -104,15 +105,17 @@ def test_few_cases_say_nothing_and_undated_ones_count(known: Known, draw: Callab
     assert look.recent.cases > 5 and look.recent.slope is None
 
 
-def test_only_the_last_year_is_tested_and_all_quarters_are_told(
+def test_the_newest_cases_are_tested_and_all_quarters_are_told(
     known: Known, draw: Callable[[int, int], list[SeenCase]]
 ) -> None:
     cases = draw(800, 3)
-    old = [_larger(case) if case.day is not None and case.day < date(2026, 12, 1) else case for case in cases]
+    old = [_larger(case) if case.day is not None and case.day < date(2027, 8, 1) else case for case in cases]
     look = monitor(*known, old)
-    assert look.graded == 365 and Alert("distribution", "size_mm") not in look.alerts
+    assert look.graded == 200 and Alert("distribution", "size_mm") not in look.alerts
     assert [quarter.graded for quarter in look.quarters] == [90, 91, 92, 92, 90, 91, 92, 92, 70]
     assert look.quarters[0].first == date(2026, 1, 1) and look.quarters[0].last == date(2026, 3, 31)
+    seldom = [replace(case, day=date(2026, 1, 1) + timedelta(7 * row)) for row, case in enumerate(cases[:100])]
+    assert monitor(*known, seldom).graded == 53
     expected = [case for case in cases[:90] if case.probability is not None]
     assert look.quarters[0].observed == sum(bool(case.ruptured) for case in expected)
     assert look.quarters[0].expected == pytest.approx(sum(case.probability or 0.0 for case in expected))
@@ -144,7 +147,8 @@ def test_bins_hold_like_shares_as_far_as_ties_allow() -> None:
     assert sum(tied.counts) == 120 and len(tied.counts) == len(tied.edges) + 1 < 6
 
 
-def test_the_shipped_models_own_table_has_not_drifted() -> None:
+def test_the_shipped_models_own_table_has_not_drifted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "RECENT_CASES", 2000)
     cohort = read_cohort(shared_data("clinical/bnaiar_adb_raw.csv"), read_columns("bnaiar"))
     known = shipped_model(), shipped_origin()
     look = monitor(*known, [replace(case, day=None) for case in seen(known, cohort)])

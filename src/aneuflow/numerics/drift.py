@@ -73,3 +73,10 @@ def holm(p: FloatArray) -> FloatArray:
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(stepped, 1.0)
     return adjusted
+
+
+def share_interval(count: int, of: int) -> tuple[float, float]:
+    """95 % interval of the share behind `count` of `of` cases. Source: Wilson 1927."""
+    share, z = count / of, 1.959964
+    middle, spread = share + z * z / (2 * of), z * np.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    return float((middle - spread) / (1 + z * z / of)), float((middle + spread) / (1 + z * z / of))

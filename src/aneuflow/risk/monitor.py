@@ -25,7 +25,8 @@ FALSE_ALARMS = 0.05
 # A difference that is beyond chance and yet smaller than this is no alert: with many cases the slightest one is beyond chance.
 LEAST_INDEX, LEAST_RISE = 0.1, 0.1
 LEAST_CASES, LEAST_OF_A_CLASS = 20, 10
-RECENT_DAYS = 365
+# The newest cases, and none older than a year before them: what changed lately is not lost among what came before.
+RECENT_CASES, RECENT_DAYS = 200, 365
 OUTPUT = "resemblance"
 
 
@@ -90,8 +91,9 @@ class Alert:
 
 @dataclass(frozen=True)
 class Monitoring:
-    """One look. recent: those of the last RECENT_DAYS before the newest grade and those without a day, on which drift and
-    calibration rest; other_models: how many of them another model graded; quarters: over all time.
+    """One look. graded: the cases on which drift and `recent` rest, the newest RECENT_CASES at most and none over RECENT_DAYS
+    older than the newest (those without a day count as the oldest); other_models: how many of them another model graded;
+    quarters: over all time.
     """
 
     model: ModelName
@@ -105,9 +107,7 @@ class Monitoring:
 
 def monitor(model: Model, origin: Origin, cases: Sequence[SeenCase]) -> Monitoring:
     """One look at all cases graded so far; inputs of every case count, outputs and outcomes of those that this model graded."""
-    days = [case.day for case in cases if case.day is not None]
-    since = max(days) - timedelta(RECENT_DAYS) if days else None
-    recent = [case for case in cases if case.day is None or since is None or case.day > since]
+    recent = _recent(cases)
     ours = [case for case in recent if case.model == model.content["id"]]
     drifts = [_drift(term["answer"], origin.answers[term["answer"]], _values(term, recent)) for term in model.terms]
     outputs = np.array([np.nan if case.probability is None else case.probability for case in ours], dtype=np.float64)
@@ -128,6 +128,13 @@ def monitor(model: Model, origin: Origin, cases: Sequence[SeenCase]) -> Monitori
         quarters=tuple(_agreement(part) for part in _by_quarter(all_ours)),
         alerts=_alerts(drifts, agreement),
     )
+
+
+def _recent(cases: Sequence[SeenCase]) -> list[SeenCase]:
+    days = [case.day for case in cases if case.day is not None]
+    since = max(days) - timedelta(RECENT_DAYS) if days else date.min
+    ordered = sorted(cases, key=lambda case: case.day or date.min)
+    return [case for case in ordered if case.day is None or case.day > since][-RECENT_CASES:]
 
 
 def _adjusted(single: Sequence[float | None]) -> list[float | None]:
