@@ -200,6 +200,7 @@ def test_only_what_says_nothing_of_the_grade_is_shown_before() -> None:
         "flow/hemodynamics.json",
         "views/image.nii.gz",
         "views/model.zh.json.gz",
+        "views/painting.zh.json.gz",
         "views/scene.zh.json.gz",
     )
     hidden = ("risk/wall.vtp", "report/report.pdf", "later/anything.json", "views/later.json.gz", "case.json", "views", "")

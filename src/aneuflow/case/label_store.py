@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -11,11 +12,15 @@ import numpy as np
 
 from aneuflow.case.files import PolyData, write_polydata
 from aneuflow.errors import InputError, ResourceError
-from aneuflow.types import ByteArray
+from aneuflow.types import ByteArray, Surface
 
 FOLDER, LUMEN = "risk-labels", "model/lumen.vtp"
 CLASSES = ("low_shear", "impingement", "suspicious")
 _READER, _CLASS = r"[A-Za-z0-9-]{1,32}", r"[a-z][a-z0-9_]{0,31}"
+
+
+class OtherWall(InputError):
+    """Labels were painted on another surface than the model's lumen now is."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +38,22 @@ def label_file(case: Path, reader: str) -> Path:
     return case / FOLDER / f"{reader}.vtp"
 
 
+def surface_key(surface: Surface) -> str:
+    """What is the same for two surfaces only where all their points and triangles are."""
+    points, triangles = surface.points.astype("<f8"), surface.triangles.astype("<i4")
+    return hashlib.sha256(points.tobytes() + triangles.tobytes()).hexdigest()
+
+
+def read_lumen(lumen: Path) -> Surface:
+    """The surface that is painted on."""
+    data = PolyData(lumen)
+    return Surface(data.points, data.triangles)
+
+
 def read_labels(case: Path) -> dict[str, WallLabels]:
     """The labels of each reader of a case folder, by name; empty where nobody has painted.
 
-    Raises InputError where labels cannot be read, or were painted on another surface than the model's lumen now is.
+    Raises InputError where labels cannot be read, OtherWall where they were painted before the model was made anew.
     """
     files = sorted((case / FOLDER).glob("*.vtp"))
     return {file.stem: read_label_file(label_file(case, file.stem), case / LUMEN) for file in files}
@@ -51,9 +68,8 @@ def read_label_file(file: Path, lumen: Path) -> WallLabels:
         raise InputError(f"{file} has no point array label (uint8) with field data classes that name it; paint it anew.")
     if label.max(initial=0) > len(classes):
         raise InputError(f"{file} has label {label.max()} where {len(classes)} classes are named; correct its labels.")
-    wall = PolyData(lumen)
-    if not (np.array_equal(data.points, wall.points) and np.array_equal(data.triangles, wall.triangles)):
-        raise InputError(f"{file} was painted on another surface than {LUMEN} now is; paint it anew on the model made since.")
+    if surface_key(Surface(data.points, data.triangles)) != surface_key(read_lumen(lumen)):
+        raise OtherWall(f"{file} was painted on another surface than {LUMEN} now is; paint it anew on the model made since.")
     return WallLabels(label, tuple(classes))
 
 

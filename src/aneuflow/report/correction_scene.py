@@ -1,15 +1,18 @@
-"""What corrections by hand are made on: the lumen with its ends and its neck, as the interactive view draws them."""
+"""What is corrected and painted on by hand: the lumen with its ends and its neck, as the interactive view draws them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
 
 from aneuflow.numerics import surface as sf
+from aneuflow.report.content import ReportContent
 from aneuflow.report.text import Language
-from aneuflow.report.viewer import encode, model_lines, model_views, region_field, thinned
-from aneuflow.types import WALL_PATCH, Cap, FloatArray, LumenModel, Surface
+from aneuflow.report.viewer import encode, flow_fields, model_lines, model_views, region_field, thinned
+from aneuflow.types import WALL_PATCH, Cap, FloatArray, LumenModel, PatchedSurface, Surface
 
 
 def correction_payload(model: LumenModel, language: Language) -> dict[str, Any]:
@@ -19,21 +22,45 @@ def correction_payload(model: LumenModel, language: Language) -> dict[str, Any]:
     are in mm less `center`, radii in mm.
     """
     lumen = model.lumen
-    points, triangles, kept = sf.compact(lumen.surface.points, lumen.surface.triangles[lumen.patch == WALL_PATCH])
-    wall, origin = thinned(Surface(points, triangles))
+    wall, origin, kept = _drawn(lumen)
     center = 0.5 * (wall.points.min(axis=0) + wall.points.max(axis=0))
     return {
         "center": center.tolist(),
         "points": encode(wall.points - center, "<f4"),
         "triangles": encode(wall.triangles, "<u4"),
-        "fields": [region_field(lumen.region[kept[origin]], language)],
+        "fields": [region_field(lumen.region[origin], language)],
         "lines": model_lines(model, center, language),
         "views": model_views(model, center, language),
         "spots": [],
-        "thinned": len(origin) < len(points),
+        "thinned": len(origin) < len(kept),
         "caps": [_cap(model, cap, center) for cap in model.caps],
         "neck": _neck(model, center),
     }
+
+
+def painting_payload(model: LumenModel, content: ReportContent | None, language: Language) -> dict[str, Any]:
+    """What the scene of `correction_payload` needs more for painting on it.
+
+    `origin` (n,) uint32: the point of the lumen that each of its points shows; `shown_by` (m,) uint32: the point of the scene
+    nearest to each point of the lumen, n where that is within a cap; `fields` of the flow, where there is one, to look at.
+    """
+    points = model.lumen.surface.points
+    wall, origin, kept = _drawn(model.lumen)
+    shown_by = np.full(len(points), len(wall.points))
+    # Of a wall that is not thinned without a search, for some of its points may lie in one place.
+    shown_by[kept] = np.arange(len(kept)) if len(origin) == len(kept) else cKDTree(wall.points).query(points[kept])[1]
+    fields = []
+    if content is not None:
+        nearest = np.asarray(cKDTree(content.flow.wall.points).query(wall.points)[1], dtype=np.intp)
+        fields = flow_fields(content, nearest, language)
+    return {"origin": encode(origin, "<u4"), "shown_by": encode(shown_by, "<u4"), "fields": fields}
+
+
+def _drawn(lumen: PatchedSurface) -> tuple[Surface, npt.NDArray[np.intp], npt.NDArray[np.int64]]:
+    """The wall as it is drawn, the point of the lumen that each of its points shows, and those of the wall in full."""
+    points, triangles, kept = sf.compact(lumen.surface.points, lumen.surface.triangles[lumen.patch == WALL_PATCH])
+    wall, origin = thinned(Surface(points, triangles))
+    return wall, kept[origin], kept
 
 
 def _cap(model: LumenModel, cap: Cap, center: FloatArray) -> dict[str, Any]:

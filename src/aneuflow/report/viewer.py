@@ -43,6 +43,14 @@ def viewer_payload(content: ReportContent, language: Language) -> dict[str, Any]
 
 
 def _fields(content: ReportContent, origin: npt.NDArray[np.intp], language: Language) -> list[dict[str, Any]]:
+    scalars = flow_fields(content, origin, language)
+    if content.model.aneurysm is None:
+        return scalars
+    return [*scalars, region_field(content.flow.region[origin], language), *_risk_fields(content, origin, language)]
+
+
+def flow_fields(content: ReportContent, origin: npt.NDArray[np.intp], language: Language) -> list[dict[str, Any]]:
+    """What the flow does at the points `origin` (n,) of its wall, each field with the range and colors of the whole wall."""
     values = {name: content.flow.wall_fields[name] for name in SCALARS if is_shown(name, content.flow.wall_fields)}
     steady = content.steady
     if "WSS_peak" in content.flow.wall_fields and not steady:
@@ -55,7 +63,7 @@ def _fields(content: ReportContent, origin: npt.NDArray[np.intp], language: Lang
         ranges["TAWSS_predicted"] = field_range("TAWSS", content.flow.wall_fields["TAWSS"], sac)
         widest = field_range("TAWSS", np.abs(values["TAWSS_difference"]), sac)[1]
         ranges["TAWSS_difference"] = (-widest, widest)
-    scalars = [
+    return [
         {
             "name": name,
             "label": flow_text(language, f"field.{name}", steady),
@@ -67,9 +75,6 @@ def _fields(content: ReportContent, origin: npt.NDArray[np.intp], language: Lang
         }
         for name, field in values.items()
     ]
-    if content.model.aneurysm is None:
-        return scalars
-    return [*scalars, region_field(content.flow.region[origin], language), *_risk_fields(content, origin, language)]
 
 
 def _risk_fields(content: ReportContent, origin: npt.NDArray[np.intp], language: Language) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from aneuflow.errors import ResourceError
 from aneuflow.report.text import Language
 from aneuflow.service.api import results, terminal
 from aneuflow.service.api.cases import RecordFile, Work, checked_settings
+from aneuflow.service.labels import Painted
 from aneuflow.service.local_case import CASE_ID, LocalCase
 from aneuflow.service.middleware import add_headers
 from aneuflow.service.problems import Problem, answer_problems
@@ -120,6 +121,14 @@ def _routes(local: LocalCase) -> APIRouter:
     @router.get(f"{at}/grade")
     def see_grade(language: Language = "en") -> dict[str, Any] | None:
         return results.grade_words(local.content("risk/risk.json"), language)
+
+    @router.get(f"{at}/labels")
+    def see_labels(reader: str) -> dict[str, Any]:
+        return local.labels(reader)
+
+    @router.put(f"{at}/labels")
+    def keep_labels(reader: str, given: Painted) -> dict[str, int]:
+        return {"marked": local.keep_labels(reader, given)}
 
     @router.get(at + "/files/{path:path}")
     def get_file(path: str) -> StreamingResponse:

@@ -20,7 +20,7 @@ Standing = Literal["", "waits", "asked", "given"]
 HIDING = ("waits", "asked")
 # What says nothing of the grade; of anything else, whatever later versions add, it is taken that it might.
 _STAGES = ("image", "surface", "segmentation", "model", "morphology", "waveform", "doppler", "pressure", "boundary", "flow")
-_PLAIN_VIEWS = ("image.", "model.", "flow.")
+_PLAIN_VIEWS = ("image.", "model.", "painting.", "flow.")
 _CLEARED_VIEWS = ("scene.", "summary.")
 _PLAIN_FIELDS = (*SCALARS, "WSS_peak", "region")
 _GRADE_STAGE = "grade"

@@ -13,12 +13,14 @@ from typing import Any
 
 from aneuflow.case.files import read_json
 from aneuflow.case.folder import CHECKPOINT_FOLDER, FAILURE_LOG, LOCK, CaseFolder
+from aneuflow.case.label_store import LUMEN, label_file, write_labels
 from aneuflow.errors import InputError
 from aneuflow.pipeline.run import current_stages
 from aneuflow.pipeline.settings import settings_from
 from aneuflow.service.child import CASE, VIEWS, failure_of
 from aneuflow.service.engine import Engine, LocalEngine, Run, Ticket
 from aneuflow.service.jobs import ASSESS, overall
+from aneuflow.service.labels import Painted, checked_labels, labels_seen
 from aneuflow.service.problems import Problem
 from aneuflow.service.publish import given_folders
 from aneuflow.service.views import write_image_view, write_views
@@ -118,6 +120,18 @@ class LocalCase:
         done = overall(seen.stage, seen.fraction, job["last"])
         left = elapsed * (1 - done) / done if done > 0.02 and elapsed > 3.0 else None
         job.update(stage=seen.stage, fraction=done, remaining_s=left)
+
+    def labels(self, reader: str) -> dict[str, Any]:
+        """What a reader has painted on the wall. Raises InputError where the name can be none."""
+        with self._guard:
+            return labels_seen(label_file(self.folder.path, reader), self.folder.path / LUMEN)
+
+    def keep_labels(self, reader: str, given: Painted) -> int:
+        """Keep what a reader has painted, in place of what that reader had before; gives how many points are marked."""
+        with self._guard:
+            labels = checked_labels(given, self.folder.path / LUMEN)
+            write_labels(self.folder.path, reader, labels)
+            return int((labels.label > 0).sum())
 
     def start(self, settings: Mapping[str, Any], last: str) -> dict[str, Any]:
         """Compute with settings laid over the case's own, up to the stage `last`. Raises Problem where it is being computed."""

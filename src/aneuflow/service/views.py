@@ -15,11 +15,12 @@ import numpy as np
 from aneuflow.case import store
 from aneuflow.case.files import write_nifti
 from aneuflow.case.folder import CaseFolder
+from aneuflow.case.label_store import surface_key
 from aneuflow.case.prediction_store import FOLDER
 from aneuflow.pipeline.documents import report_content
 from aneuflow.pipeline.settings import settings_from
 from aneuflow.report.comparison import comparison_values
-from aneuflow.report.correction_scene import correction_payload
+from aneuflow.report.correction_scene import correction_payload, painting_payload
 from aneuflow.report.flow_paths import flow_payload
 from aneuflow.report.growth_scenes import ComparisonContent, growth_payload
 from aneuflow.report.html import VIEWER_TEXTS
@@ -50,18 +51,20 @@ def write_image_view(case_path: Path, folder: Path) -> None:
 
 
 def write_views(case_path: Path, folder: Path, current: Collection[str]) -> None:
-    """What can be drawn of a case whose stages `current` are: the model; with a flow the wall and first words, with a solved
-    one its paths."""
+    """What can be drawn of a case whose stages `current` are: the model, to correct and to paint on; with a flow the wall and
+    first words, with a solved one its paths."""
     case = CaseFolder(case_path)
     folder.mkdir(exist_ok=True)
+    reads = {name for stage, name in FLOWS.items() if stage in current}
+    content = report_content(case, settings_from(case.manifest().settings), reads) if reads else None
     if "model" in current:
         model = store.read_model(case.stage_folder("model"))
         for language in LANGUAGES:
             _write_scene(folder / f"model.{language}.json.gz", correction_payload(model, language), language)
-    reads = {name for stage, name in FLOWS.items() if stage in current}
-    if not reads:
+            painting = {"surface": surface_key(model.lumen.surface), **painting_payload(model, content, language)}
+            _write(folder / f"painting.{language}.json.gz", painting)
+    if content is None:
         return
-    content = report_content(case, settings_from(case.manifest().settings), reads)
     if content.predicted_by is None:
         _write(folder / "flow.json.gz", flow_payload(content))
     for language in LANGUAGES:

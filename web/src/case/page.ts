@@ -12,6 +12,7 @@ import { gradePanel } from "./grade";
 import { historyPanel } from "./history";
 import { imagePanel } from "./image";
 import { measuresPanel } from "./measures";
+import { paintKey, paintPanel } from "./paint";
 import { wallPanel } from "./wall";
 
 export const fileOf = (one: Case, path: string) => `/api/cases/${one.id}/files/${path}`;
@@ -34,13 +35,14 @@ export async function casePage(root: HTMLElement, id: string, signal: AbortSigna
     { place: place("measures"), key: results, fill: measuresPanel },
     { place: place("before"), key: (one) => `${one.state}${results(one)}`, fill: beforePanel },
     { place: place("compute"), key: computeKey, fill: computePanel },
+    { place: place("painting"), key: paintKey, fill: paintPanel },
     { place: place("compare"), key: (one) => String(has(one, "model/lumen.vtp")), fill: comparePanel },
     { place: place("links"), key: results, fill: fillLinks },
     { place: place("history"), key: (one) => `${one.state}${results(one)}`, fill: historyPanel },
   ];
-  const [summary, grade, wall, image, measures, before, compute, compare, links, history] = parts.map((part) => part.place);
+  const [summary, grade, wall, image, measures, before, compute, painting, compare, links, history] = parts.map((part) => part.place);
   root.replaceChildren(head, summary!, element("div", { className: "case" },
-    element("div", { className: "column" }, wall!, compute!, image!, compare!, links!, history!), element("div", { className: "column" }, before!, grade!, measures!)));
+    element("div", { className: "column" }, wall!, compute!, painting!, image!, compare!, links!, history!), element("div", { className: "column" }, before!, grade!, measures!)));
 
   await repeat(signal, async () => {
     let one: Case;

@@ -19,11 +19,11 @@ function showWall(root, scene) {
   let projected = null, drawRequested = false, marks = { faces: [], lines: [] }, inside = null, drawn = () => {};
 
   const surfaceProgram = program(
-    "attribute vec3 position; attribute vec3 normal; attribute float level; uniform mat4 matrix; varying vec3 n; varying float v;" +
-      "void main() { gl_Position = matrix * vec4(position, 1.0); n = normal; v = level; }",
-    "precision mediump float; uniform sampler2D colors; uniform vec3 eye; uniform vec2 veil; varying vec3 n; varying float v;" +
+    "attribute vec3 position; attribute vec3 normal; attribute float level; attribute vec4 coat; uniform mat4 matrix; varying vec3 n;" +
+      "varying float v; varying vec4 k; void main() { gl_Position = matrix * vec4(position, 1.0); n = normal; v = level; k = coat; }",
+    "precision mediump float; uniform sampler2D colors; uniform vec3 eye; uniform vec2 veil; varying vec3 n; varying float v; varying vec4 k;" +
       "void main() { float facing = abs(dot(normalize(n), eye)); vec3 c = texture2D(colors, vec2(clamp(v, 0.002, 0.998), 0.5)).rgb;" +
-      "gl_FragColor = vec4(c * (0.55 + 0.45 * facing), mix(veil.y, veil.x, facing)); }");
+      "c = c * (1.0 - k.a) + k.rgb; gl_FragColor = vec4(c * (0.55 + 0.45 * facing), mix(veil.y, veil.x, facing)); }");
   // Lines are flat bands that face the eye: WebGL itself draws lines only one pixel wide.
   const lineProgram = program(
     "attribute vec3 start; attribute vec3 end; attribute vec2 corner; uniform mat4 matrix; uniform vec2 size; uniform float width;" +
@@ -42,7 +42,7 @@ function showWall(root, scene) {
       "if (r > 1.0) discard; gl_FragColor = vec4(mix(c, rim, 0.5 * smoothstep(0.3, 0.9, r)), 1.0); }");
   const buffers = {
     position: buffer(gl.ARRAY_BUFFER, points), normal: buffer(gl.ARRAY_BUFFER, pointNormals()), level: gl.createBuffer(),
-    triangles: buffer(gl.ELEMENT_ARRAY_BUFFER, triangles),
+    coat: buffer(gl.ARRAY_BUFFER, new Uint8Array(4 * pointCount)), triangles: buffer(gl.ELEMENT_ARRAY_BUFFER, triangles),
   };
   const lines = scene.lines.map((line) => ({ kind: line.kind, ...lineBuffers(decode(line.points)) }));
   const texture = gl.createTexture();
@@ -61,7 +61,7 @@ function showWall(root, scene) {
   addEventListener("theme", redraw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   redraw();
-  return { points, triangles, axes, depths, fill, lookAs, mark, paint, place, decode, whenDrawn: (act) => { drawn = act; redraw(); }, free };
+  return { points, triangles, axes, coat, depths, fill, lookAs, mark, paint, place, touched, decode, whenDrawn: (act) => { drawn = act; redraw(); }, free };
 
   function decode(array) {
     const bytes = Uint8Array.from(atob(array.data), (letter) => letter.charCodeAt(0));
@@ -137,11 +137,11 @@ function showWall(root, scene) {
     };
   }
 
-  function feed(made, name, values, size) {
+  function feed(made, name, values, size, type = gl.FLOAT) {
     const place = gl.getAttribLocation(made, name);
     gl.bindBuffer(gl.ARRAY_BUFFER, values);
     gl.enableVertexAttribArray(place);
-    gl.vertexAttribPointer(place, size, gl.FLOAT, false, 0, 0);
+    gl.vertexAttribPointer(place, size, type, type !== gl.FLOAT, 0, 0);
   }
 
   function matrix() {
@@ -182,6 +182,7 @@ function showWall(root, scene) {
     feed(surfaceProgram, "position", buffers.position, 3);
     feed(surfaceProgram, "normal", buffers.normal, 3);
     feed(surfaceProgram, "level", buffers.level, 1);
+    feed(surfaceProgram, "coat", buffers.coat, 4, gl.UNSIGNED_BYTE);
     gl.uniformMatrix4fv(gl.getUniformLocation(surfaceProgram, "matrix"), false, matrix());
     gl.uniform3fv(gl.getUniformLocation(surfaceProgram, "eye"), camera.eye);
     gl.uniform2fv(gl.getUniformLocation(surfaceProgram, "veil"), veil);
@@ -270,6 +271,13 @@ function showWall(root, scene) {
     recolor();
   }
 
+  // Colors over the field: for each point red, green, blue and how much they cover, 0 to 255, the first three times the last.
+  function coat(colors) {
+    gl.bindBuffer(gl.ARRAY_BUFFER, buffers.coat);
+    gl.bufferData(gl.ARRAY_BUFFER, colors, gl.DYNAMIC_DRAW);
+    redraw();
+  }
+
   function axes() {
     return { right: right(), up: camera.up, eye: camera.eye, focus: camera.focus, radius: camera.radius, mmPerPixel: (2 * camera.radius) / Math.max(1, canvas.clientHeight) };
   }
@@ -279,11 +287,19 @@ function showWall(root, scene) {
     return [canvas.clientWidth / 2 + dot(p, r) / mmPerPixel, canvas.clientHeight / 2 - dot(p, up) / mmPerPixel];
   }
 
+  function under(x, y) {
+    const { mmPerPixel } = axes();
+    return crossings((x - canvas.clientWidth / 2) * mmPerPixel, (canvas.clientHeight / 2 - y) * mmPerPixel).sort((a, b) => b.depth - a.depth);
+  }
+
   // How far toward the eye from the focus the wall lies under a pixel, the nearest to the eye first.
   function depths(x, y) {
-    const { mmPerPixel } = axes();
-    return crossings((x - canvas.clientWidth / 2) * mmPerPixel, (canvas.clientHeight / 2 - y) * mmPerPixel)
-      .map(({ depth }) => depth).sort((a, b) => b - a);
+    return under(x, y).map(({ depth }) => depth);
+  }
+
+  // The triangle under a pixel that is nearest to the eye, and how far from its first corner toward the others; or null.
+  function touched(x, y) {
+    return under(x, y)[0] || null;
   }
 
   function free() {
@@ -455,7 +471,7 @@ function showWall(root, scene) {
       const u = ((x - p[a]) * cy - (y - p[a + 1]) * cx) / area, v = (bx * (y - p[a + 1]) - by * (x - p[a])) / area;
       if (u < 0 || v < 0 || u + v > 1) continue;
       const depth = p[a + 2] + u * (p[b + 2] - p[a + 2]) + v * (p[c + 2] - p[a + 2]);
-      found.push({ depth, value: (1 - u - v) * f[a / 3] + u * f[b / 3] + v * f[c / 3] });
+      found.push({ depth, value: (1 - u - v) * f[a / 3] + u * f[b / 3] + v * f[c / 3], triangle: t / 3, u, v });
     }
     return found;
   }

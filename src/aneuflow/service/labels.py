@@ -1,0 +1,56 @@
+"""What a reader paints on the wall of a case: as the page asks for it, and as it gives it back."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from aneuflow.case.label_store import CLASSES, OtherWall, WallLabels, read_label_file, read_lumen, surface_key
+from aneuflow.errors import InputError
+from aneuflow.service.problems import Problem
+
+
+class Painted(BaseModel):
+    """`label`: base64 of a byte for each point of model/lumen.vtp, 0 not marked, k the k-th class; `surface` as given."""
+
+    surface: str = Field(pattern="^[0-9a-f]{64}$")
+    label: str
+
+
+def labels_seen(file: Path, lumen: Path) -> dict[str, Any]:
+    """One reader's labels as the page takes them; `label` is null where there are none on this lumen.
+
+    `is_stale`: there are some, painted before the model was made anew. Raises InputError where they cannot be read.
+    """
+    seen = {"surface": surface_key(read_lumen(lumen)), "classes": CLASSES, "label": None, "is_stale": False}
+    if not file.exists():
+        return seen
+    try:
+        found = read_label_file(file, lumen)
+    except OtherWall:
+        return {**seen, "is_stale": True}
+    if found.classes != CLASSES:
+        names = ", ".join(found.classes)
+        raise InputError(f"{file.name} has the classes {names}, not those painted here; give another reader's name.")
+    return {**seen, "label": base64.b64encode(found.label.tobytes()).decode()}
+
+
+def checked_labels(given: Painted, lumen: Path) -> WallLabels:
+    """What was painted. Raises Problem where the model was made anew meanwhile, InputError where it does not fit the lumen."""
+    surface = read_lumen(lumen)
+    if given.surface != surface_key(surface):
+        raise Problem(409, "labels_other_wall")
+    try:
+        label = np.frombuffer(base64.b64decode(given.label, validate=True), np.uint8)
+    except (binascii.Error, ValueError):
+        raise InputError("The labels are no base64; send a byte for each point of the lumen in base64.") from None
+    if len(label) != len(surface.points):
+        raise InputError(f"{len(label)} labels were sent for {len(surface.points)} points of the lumen; send one for each.")
+    if label.max(initial=0) > len(CLASSES):
+        raise InputError(f"Label {label.max()} is none of the {len(CLASSES)} classes; send 0 to {len(CLASSES)}.")
+    return WallLabels(label)
