@@ -16,9 +16,11 @@ from aneuflow.case.files import read_json, write_nifti
 from aneuflow.case.folder import CaseFolder, Manifest
 from aneuflow.case.prediction_store import FOLDER as PREDICTION
 from aneuflow.case.prediction_store import STAGE as PREDICT
+from aneuflow.case.risk_store import read_risk
 from aneuflow.errors import AneuflowError, InputError
 from aneuflow.imaging import quiet_dicom, read_original, write_label_nrrd
 from aneuflow.pipeline.run import IMPORT, current_stages
+from aneuflow.pipeline.stages import GRADE
 from aneuflow.report.dicom import (
     SourceImages,
     derived_series,
@@ -28,6 +30,7 @@ from aneuflow.report.dicom import (
     original_images,
     segmentation,
     study_header,
+    surface_segmentation,
 )
 from aneuflow.report.text import note_text
 from aneuflow.types import FloatArray, Measure, Note, Volume
@@ -132,6 +135,9 @@ def _results(
         if images is not None:
             model = store.read_model(case.stage_folder("model"))
             objects["segmentation.dcm"] = segmentation(images, lumen_labels(model, images.affine, images.shape))
+            risk = read_risk(case.stage_folder("risk")) if GRADE.name in current else None
+            if risk is not None and risk.regions:
+                objects["regions.dcm"] = surface_segmentation(images, objects["segmentation.dcm"], risk)
         else:
             notes.append(Note("dicom_without_images"))
         measures, comments = _measures(case, current), _comments(case, current)

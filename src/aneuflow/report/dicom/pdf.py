@@ -10,7 +10,7 @@ from pydicom.uid import EncapsulatedPDFStorage
 
 from aneuflow import __version__
 from aneuflow.report.dicom.codes import MANUFACTURER, MEASUREMENT_REPORT
-from aneuflow.report.dicom.study import file_meta, finish, new_uid
+from aneuflow.report.dicom.study import file_meta, finish, new_uid, reference
 
 SERIES_NUMBER = 9003
 _TAKEN = (
@@ -37,7 +37,7 @@ def encapsulated_pdf(study: Dataset, images: Sequence[Dataset], pdf: bytes, crea
     result.DocumentTitle = "Aneurysm report, research use only"
     result.ConceptNameCodeSequence = [_code(MEASUREMENT_REPORT)]
     if images:
-        result.SourceInstanceSequence = [_reference(image) for image in images]
+        result.SourceInstanceSequence = [reference(image) for image in images]
     result.MIMETypeOfEncapsulatedDocument = "application/pdf"
     result.EncapsulatedDocumentLength = len(pdf)
     result.EncapsulatedDocument = pdf + b"\0" * (len(pdf) % 2)
@@ -49,10 +49,4 @@ def encapsulated_pdf(study: Dataset, images: Sequence[Dataset], pdf: bytes, crea
 def _code(code: tuple[str, str, str]) -> Dataset:
     item = Dataset()
     item.CodingSchemeDesignator, item.CodeValue, item.CodeMeaning = code
-    return item
-
-
-def _reference(image: Dataset) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
     return item

@@ -213,6 +213,13 @@ def _shape(values: Float32Array) -> tuple[int, int, int]:
     return nx, ny, nz
 
 
+def reference(image: Dataset) -> Dataset:
+    """An item of a sequence that refers to the image."""
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
+    return item
+
+
 def file_meta(image: Dataset) -> FileMetaDataset:
     """The head of the file that holds the dataset (PS3.10 7.1)."""
     meta = FileMetaDataset()
