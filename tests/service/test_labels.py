@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import httpx
 import numpy as np
 import pytest
 import trimesh
+from sqlalchemy import select
 
 from aneuflow.case import store
 from aneuflow.case.files import PolyData
@@ -25,26 +27,39 @@ from aneuflow.case.label_store import LUMEN, WallLabels, read_labels, read_lumen
 from aneuflow.numerics import surface as sf
 from aneuflow.pipeline.run import assess
 from aneuflow.report.views import close_views
+from aneuflow.service.accounts import add_token, add_user
+from aneuflow.service.app import create_app
+from aneuflow.service.child import VIEWS
+from aneuflow.service.client import Client, Refused
 from aneuflow.service.edit import create_edit_app
 from aneuflow.service.local_case import DESK, LocalCase
-from aneuflow.types import REGION_SAC, WALL_PATCH
+from aneuflow.service.models import AuditEntry, Case, CaseFile, Membership, UnusedObject, User
+from aneuflow.service.publish import Finding, publish
+from aneuflow.service.system import System
+from aneuflow.service.views import write_views
+from aneuflow.types import REGION_SAC, WALL_PATCH, LumenModel, Surface
 from tests.case.test_store import model
 from tests.sac_shapes import straight
 from tests.service.browser import browsing, needs_browser
 from tests.service.conftest import in_thread
-from tests.service.made_cases import Made, write_case
+from tests.service.made_cases import Made, add_case, case_of, write_case
+from tests.service.running import OWN_PASSWORD
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "aneumo-case4" / "lumen.nii.gz"
 LABEL = np.array([0, 3, 1, 0], np.uint8)
 AT = "/secret/api/cases/local"
 
 
+def _modeled(folder: Path, made: LumenModel) -> Path:
+    """A case with nothing but a model."""
+    (folder / "made").mkdir(parents=True)
+    store.write_model(folder / "made", made)
+    return write_case(folder, {f"model/{file.name}": file.read_bytes() for file in (folder / "made").iterdir()}).path
+
+
 @pytest.fixture
 def case(tmp_path: Path) -> Path:
-    folder = write_case(tmp_path, {"morphology/morphology.json": "{}"}).path
-    (folder / "model").mkdir()
-    store.write_model(folder / "model", model(with_aneurysm=True))
-    return folder
+    return _modeled(tmp_path, model(with_aneurysm=True))
 
 
 @pytest.fixture
@@ -97,6 +112,95 @@ def test_labels_that_are_not_of_this_page_are_not_shown_as_if_they_were(case: Pa
     assert refused.status_code == 422 and "classes bleb" in refused.json()["detail"]
     refused = client.get(f"{AT}/labels?reader=..%2Fcase")
     assert refused.status_code == 422 and "'../case'" in refused.json()["detail"]
+
+
+@pytest.fixture
+def case_id(system: System, case: Path) -> str:
+    """The same case in the terminal's store."""
+    made = add_case(system)
+    publish(system, made, Finding(case.parent, ["model"]))
+    return made
+
+
+@pytest.fixture
+def people(system: System, case_id: str) -> dict[str, str]:
+    """Tokens of two editors, a reader and an administrator of the case's project."""
+    roles = {"one": "editor", "two": "editor", "reader": "reader", "administrator": "administrator"}
+    project, found = case_of(system, case_id).project_id, {}
+    with system.database.writing() as session:
+        for name, role in roles.items():
+            user = add_user(session, name, OWN_PASSWORD, is_administrator=False, must_change=False)
+            session.add(Membership(project_id=project, user_id=user.id, role=role))
+            session.flush()
+            found[name] = add_token(session, user.id, "test", 1.0)[1]
+    return found
+
+
+def test_in_the_terminal_the_reader_is_who_is_signed_in(
+    system: System, case_id: str, people: dict[str, str], tmp_path: Path
+) -> None:
+    with in_thread(create_app(system)) as address:
+        one, two, reader, administrator = (Client(address, token) for token in people.values())
+        assert one.labels(case_id)["label"] is None
+        one.paint(case_id, LABEL.tobytes())
+        two.paint(case_id, bytes(4))
+        one.paint(case_id, LABEL[::-1].tobytes())
+        assert base64.b64decode(one.labels(case_id)["label"]) == LABEL[::-1].tobytes()
+        assert base64.b64decode(two.labels(case_id)["label"]) == bytes(4)
+        paths = {file["path"] for file in administrator.case(case_id)["files"]}
+        (of_one,) = [path for path in paths if path.startswith("risk-labels/") and _owner(system, path) == "one"]
+        for person in (one, two, reader):
+            assert not any(file["path"].startswith("risk-labels/") for file in person.case(case_id)["files"])
+            with pytest.raises(Refused) as refused:
+                person.ask("GET", f"/api/cases/{case_id}/files/{of_one}")
+            assert refused.value.status == 404
+        for act in (lambda: reader.labels(case_id), lambda: reader.ask("PUT", f"/api/cases/{case_id}/labels", {})):
+            with pytest.raises(Refused) as refused:
+                act()
+            assert refused.value.status == 403
+        administrator.fetch(case_id, tmp_path / "fetched", "model/*", "risk-labels/*")
+    found = {_owner(system, name): labels.label for name, labels in read_labels(tmp_path / "fetched").items()}
+    assert {name: label.tolist() for name, label in found.items()} == {"one": LABEL[::-1].tolist(), "two": [0, 0, 0, 0]}
+    with system.database.reading() as session:
+        trail = session.scalars(select(AuditEntry).where(AuditEntry.action == "keep_labels", AuditEntry.status == 200))
+        told = [(entry.user, entry.detail) for entry in trail]
+        given_up = set(session.scalars(select(UnusedObject.sha256)))
+        kept = set(session.scalars(select(CaseFile.sha256)))
+    assert told == [("one", "2 points"), ("two", "0 points"), ("one", "2 points")]
+    assert len(given_up) == 1 and not given_up & kept
+
+
+def _owner(system: System, path: str) -> str:
+    with system.database.reading() as session:
+        return session.get_one(User, path.removeprefix("risk-labels/").removesuffix(".vtp")).name
+
+
+def test_labels_outlive_another_run_and_are_told_of_after_another_model(
+    system: System, case_id: str, people: dict[str, str], tmp_path: Path
+) -> None:
+    with in_thread(create_app(system)) as address:
+        one = Client(address, people["one"])
+        one.paint(case_id, LABEL.tobytes())
+        before = one.labels(case_id)
+        publish(system, case_id, Finding(tmp_path, ["model"]))
+        assert one.labels(case_id) == before
+        made = model(with_aneurysm=True)
+        surface = Surface(made.lumen.surface.points + 0.5, made.lumen.surface.triangles)
+        _modeled(tmp_path / "other", replace(made, lumen=replace(made.lumen, surface=surface)))
+        publish(system, case_id, Finding(tmp_path / "other", ["model"]))
+        after = one.labels(case_id)
+        assert (after["label"], after["is_stale"]) == (None, True)
+        with pytest.raises(Refused, match="made anew") as refused:
+            one.ask("PUT", f"/api/cases/{case_id}/labels", {"surface": before["surface"], "label": before["label"]})
+        assert refused.value.status == 409
+
+
+def test_a_case_without_a_model_has_no_wall_to_paint(system: System, case_id: str, people: dict[str, str]) -> None:
+    other = add_case(system, "Study 2")
+    with system.database.writing() as session:
+        session.get_one(Case, other).project_id = case_of(system, case_id).project_id
+    with in_thread(create_app(system)) as address, pytest.raises(Refused, match="Study 2 has no model"):
+        Client(address, people["one"]).labels(other)
 
 
 @contextmanager
@@ -208,6 +312,45 @@ def test_two_readers_paint_the_bundled_case_each_alone(tmp_path: Path) -> None:
     outward = sf.vertex_normals(wall.points, made.lumen.surface.triangles)
     assert (outward[marked] @ side.toward_eye).min() > -0.3
     assert ((wall.points - side.focus_mm)[marked] @ side.toward_eye).min() > 0
+
+
+@needs_browser
+@pytest.mark.slow
+def test_painted_in_the_terminal_and_there_again_for_its_reader(system: System, tmp_path: Path) -> None:
+    lumen, _ = straight(sac=(3.0, 2.4), step=0.3)
+    trimesh.Trimesh(lumen.surface.points, lumen.surface.triangles, process=False).export(tmp_path / "tube.stl")
+    assess(tmp_path / "tube.stl", tmp_path / "case", {"input": {"units": "mm"}}, last="measure")
+    write_views(tmp_path / "case", tmp_path / VIEWS, {"model"})
+    case_id = add_case(system, "Tube")
+    publish(system, case_id, Finding(tmp_path, ["import", "model", "measure"]))
+    with system.database.writing() as session:
+        listed = session.get_one(Case, case_id)
+        listed.state = "done"
+        for name in ("one", "two"):
+            user = add_user(session, name, OWN_PASSWORD, is_administrator=False, must_change=False)
+            session.add(Membership(project_id=listed.project_id, user_id=user.id, role="editor"))
+        session.flush()
+        secret = add_token(session, user.id, "two", 1.0)[1]
+    with in_thread(create_app(system)) as address:
+        with browsing(f"{address}/#/cases/{case_id}", 120) as page:
+            page.fill("input[name=name]", "one")
+            page.fill("input[name=password]", OWN_PASSWORD)
+            page.press("input[name=password]", "Enter")
+            page.locator(".painting summary").click()
+            page.get_by_text("nothing saved yet").wait_for()
+            page.get_by_label("suspicious wall").check()
+            page.locator(".paint canvas").press(" ")
+            page.get_by_text("not saved yet").wait_for()
+            shown = page.locator(".paint > p").inner_text()
+            save(page)
+            page.reload()
+            page.locator(".painting summary").click()
+            page.get_by_text("as saved").wait_for()
+            assert page.locator(".paint > p").inner_text().split(" · ")[:3] == shown.split(" · ")[:3]
+        assert Client(address, secret).labels(case_id)["label"] is None
+    with system.database.reading() as session:
+        (path,) = session.scalars(select(CaseFile.path).where(CaseFile.path.startswith("risk-labels/")))
+        assert _owner(system, path) == "one"
 
 
 @needs_browser

@@ -38,6 +38,11 @@ def label_file(case: Path, reader: str) -> Path:
     return case / FOLDER / f"{reader}.vtp"
 
 
+def is_label(path: str) -> bool:
+    """Whether a path within a case folder is that of a reader's labels."""
+    return path.startswith(f"{FOLDER}/")
+
+
 def surface_key(surface: Surface) -> str:
     """What is the same for two surfaces only where all their points and triangles are."""
     points, triangles = surface.points.astype("<f8"), surface.triangles.astype("<i4")

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from aneuflow import __version__
 from aneuflow.service.access import refuse_endpoints_without_door
-from aneuflow.service.api import archive, cases, judgements, oidc, operation, people, results, terminal
+from aneuflow.service.api import archive, cases, judgements, labels, oidc, operation, people, results, terminal
 from aneuflow.service.middleware import Guard
 from aneuflow.service.problems import answer_problems
 from aneuflow.service.system import System
@@ -18,6 +18,7 @@ ROUTERS = (
     cases.router,
     results.router,
     judgements.router,
+    labels.router,
     operation.router,
     terminal.router,
 )

@@ -90,6 +90,16 @@ class Client:
         found: dict[str, Any] | None = self.ask("GET", f"/api/cases/{_id(case)}/grade?language={language}")
         return found
 
+    def labels(self, case: str) -> dict[str, Any]:
+        """One's own regions on the wall: `label`, base64 of a byte for each point of model/lumen.vtp, or None; `classes`."""
+        found: dict[str, Any] = self.ask("GET", f"/api/cases/{_id(case)}/labels")
+        return found
+
+    def paint(self, case: str, label: bytes) -> None:
+        """Keep regions as one's own, a byte for each point of model/lumen.vtp: 0 not marked, k the k-th class."""
+        surface = self.labels(case)["surface"]
+        self.ask("PUT", f"/api/cases/{_id(case)}/labels", {"surface": surface, "label": base64.b64encode(label).decode()})
+
     def compute(self, case: str, settings: Mapping[str, Any]) -> None:
         """Compute again with settings laid over the case's own."""
         self.ask("POST", f"/api/cases/{_id(case)}/jobs", {"settings": settings})

@@ -10,9 +10,24 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, Field
 
-from aneuflow.case.label_store import CLASSES, OtherWall, WallLabels, read_label_file, read_lumen, surface_key
+from aneuflow.case.label_store import (
+    CLASSES,
+    LUMEN,
+    OtherWall,
+    WallLabels,
+    is_label,
+    label_file,
+    read_label_file,
+    read_lumen,
+    surface_key,
+    write_labels,
+)
 from aneuflow.errors import InputError
+from aneuflow.service.access import PERMISSIONS
+from aneuflow.service.models import CaseFile
 from aneuflow.service.problems import Problem
+from aneuflow.service.publish import keep_file
+from aneuflow.service.system import System
 
 
 class Painted(BaseModel):

@@ -15,10 +15,12 @@ from sqlalchemy.orm import Session
 
 from aneuflow.case.files import read_json, write_json
 from aneuflow.case.folder import MANIFEST, CaseFolder, Manifest, file_hash
+from aneuflow.case.label_store import is_label
 from aneuflow.pipeline.inputs import RECORDS, WAVEFORM_FOLDER
 from aneuflow.service import jobs
 from aneuflow.service.child import CASE, IDENTITY, VIEWS
 from aneuflow.service.models import Case, CaseFile, Job, UnusedObject
+from aneuflow.service.problems import Problem
 from aneuflow.service.retention import give_up
 from aneuflow.service.system import System
 
@@ -45,7 +47,8 @@ def publish(system: System, case_id: str, found: Finding, holder: Job | None = N
     manifest = _current_manifest(manifest, {*found.current, *given_folders(manifest)})
     known = _files(case, manifest, found.folder / VIEWS)
     with system.database.reading() as session:
-        kept = {row.path: row.sha256 for row in session.scalars(select(CaseFile).where(CaseFile.case_id == case_id))}
+        rows = session.scalars(select(CaseFile).where(CaseFile.case_id == case_id))
+        kept = {row.path: row.sha256 for row in rows if not is_label(row.path)}
     if not found.is_done and not (kept.keys() <= known.keys() and _are_as_kept(known, kept)):
         return
     fresh = {path: (file, sha256) for path, (file, sha256) in known.items() if kept.get(path) != sha256}
@@ -66,6 +69,19 @@ def publish(system: System, case_id: str, found: Finding, holder: Job | None = N
         row.manifest, row.changed = asdict(manifest), time.time()
         row.settings = manifest.settings
         _summarize(row, case, manifest)
+
+
+def keep_file(system: System, case_id: str, path: str, file: Path) -> None:
+    """Keep a file that no run makes, in place of the case's of that name. Raises Problem where the case is gone."""
+    sha256 = file_hash(file)
+    system.objects.add(file, sha256)
+    with system.database.writing() as session:
+        row = session.get(Case, case_id, with_for_update=True)
+        if row is None or row.deleted:
+            raise Problem(404, "no_case")
+        before = session.get(CaseFile, (case_id, path))
+        _take_and_give_up(system, session, {path: (file, sha256)}, set() if before is None else {before.sha256})
+        session.merge(CaseFile(case_id=case_id, path=path, sha256=sha256, size=file.stat().st_size))
 
 
 def given_folders(manifest: Manifest) -> set[str]:

@@ -22,6 +22,7 @@ from aneuflow.service import jobs
 from aneuflow.service.access import PERMISSIONS, OnCase, OnProject, OnUpload, Passed, SignedIn, projects_of, standing_of
 from aneuflow.service.accounts import Caller
 from aneuflow.service.judgement import HIDING, Standing, is_shown_before, standings
+from aneuflow.service.labels import may_see_file
 from aneuflow.service.models import AuditEntry, Case, CaseFile, Job, Upload
 from aneuflow.service.problems import Problem
 from aneuflow.service.records import plain_records, read_given, without_records
@@ -267,7 +268,11 @@ def see_case(request: Request, passed: Annotated[Passed, Depends(OnCase("read"))
         job = session.scalar(select(Job).where(Job.case_id == case.id, Job.state.in_(jobs.ACTIVE)))
         files = session.execute(select(CaseFile.path, CaseFile.size).where(CaseFile.case_id == case.id).order_by(CaseFile.path))
         standing = standings(session, passed.caller.user_id, [case])[case.id]
-        shown = [{"path": path, "size": size} for path, size in files if standing not in HIDING or is_shown_before(path)]
+        shown = [
+            {"path": path, "size": size}
+            for path, size in files
+            if (standing not in HIDING or is_shown_before(path)) and may_see_file(passed.role, path)
+        ]
     manifest = case.manifest or {}
     stages = {
         name: {"state": record["state"], "seconds": record["seconds"], "reason": record["reason"]}

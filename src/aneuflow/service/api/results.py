@@ -18,6 +18,7 @@ from aneuflow.report.text import Language, quantity_definition, text
 from aneuflow.service.access import OnCase, OnGrade, Passed, standing_of
 from aneuflow.service.comparing import comparison
 from aneuflow.service.judgement import GRADE_FILE, HIDING, cleared, is_shown_before, needs_clearing
+from aneuflow.service.labels import may_see_file
 from aneuflow.service.problems import Problem
 from aneuflow.service.publish import read_content, read_file
 from aneuflow.service.system import system_of
@@ -136,6 +137,8 @@ def see_growth(
 def get_file(request: Request, path: str, passed: Read) -> StreamingResponse:
     """A file of the case as it lies in the case folder, checked against its hash on the way."""
     assert passed.case is not None
+    if not may_see_file(passed.role, path):
+        raise Problem(404, "no_file")
     is_hiding = standing_of(request, passed) in HIDING
     if is_hiding and not is_shown_before(path):
         raise Problem(403, "judgement_first")
