@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +72,41 @@ def checked_labels(given: Painted, lumen: Path) -> WallLabels:
     if label.max(initial=0) > len(CLASSES):
         raise InputError(f"Label {label.max()} is none of the {len(CLASSES)} classes; send 0 to {len(CLASSES)}.")
     return WallLabels(label)
+
+
+def may_see_file(role: str, path: str) -> bool:
+    """Readings are independent: the files of readers' labels are for who manages the project, not for other readers."""
+    return not is_label(path) or "manage" in PERMISSIONS[role]
+
+
+def own_labels(system: System, case_id: str, label: str, reader: str) -> dict[str, Any]:
+    """`labels_seen` of a stored case, named `label`. Raises Problem where it has no model."""
+    with _laid_out(system, case_id, label, reader) as folder:
+        return labels_seen(label_file(folder, reader), folder / LUMEN)
+
+
+def keep_labels(system: System, case_id: str, label: str, reader: str, given: Painted) -> int:
+    """Keep what a reader painted on a stored case in place of what that reader had; gives how many points are marked."""
+    with _laid_out(system, case_id, label, reader) as folder:
+        labels = checked_labels(given, folder / LUMEN)
+        write_labels(folder, reader, labels)
+        file = label_file(folder, reader)
+        keep_file(system, case_id, file.relative_to(folder).as_posix(), file)
+        return int((labels.label > 0).sum())
+
+
+@contextmanager
+def _laid_out(system: System, case_id: str, label: str, reader: str) -> Iterator[Path]:
+    """For a moment a folder with the lumen of a stored case and the reader's labels on it."""
+    with tempfile.TemporaryDirectory(dir=system.settings.data) as name:
+        folder = Path(name)
+        own = label_file(folder, reader).relative_to(folder).as_posix()
+        with system.database.reading() as session:
+            found = {path: session.get(CaseFile, (case_id, path)) for path in (LUMEN, own)}
+        if found[LUMEN] is None:
+            raise Problem(409, "no_model", label=label)
+        for path, file in found.items():
+            if file is not None:
+                (folder / path).parent.mkdir()
+                system.objects.fetch(file.sha256, folder / path)
+        yield folder
