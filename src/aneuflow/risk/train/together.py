@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from aneuflow.errors import MethodError
+from aneuflow.numerics.averaging import Weights, agreed_steps, outvoted
 from aneuflow.risk.train.models import KNOTS_FROM, LOGARITHMIC
 from aneuflow.risk.train.sums import MOST_CASES, StudyPlan, Sums, column_span, step_reach
 from aneuflow.types import FloatArray
@@ -24,7 +25,6 @@ LEAST_CASES = 40
 LARGEST_COEFFICIENT = 6.0
 CONVERGED = 1e-3
 MOST_STEPS = 15
-HALVINGS = 3
 # Sums are quantized on their way; what is impossible by less than this is not.
 ROUNDING = 1e-6
 
@@ -69,7 +69,7 @@ def learn_together(ask: Ask, plan: StudyPlan) -> Learned:
     fit = fit_together(ask, plan)
     told = {"terms": fit.terms, "coefficients": fit.coefficients.tolist()}
     outcomes, votes = ask(Question("outcomes", json.dumps(told), MOST_CASES))
-    if refused := outvoted([votes]):
+    if refused := outvoted(votes):
         raise MethodError(f"The model is not released: {refused} than a model of their own patients alone.")
     return Learned(fit, np.round(np.maximum(outcomes, 0.0)))
 
@@ -77,7 +77,7 @@ def learn_together(ask: Ask, plan: StudyPlan) -> Learned:
 def fit_together(ask: Ask, plan: StudyPlan) -> Fit:
     """The penalized additive logistic regression of all sites' patients, from sums alone.
 
-    A step that is refused is halved, `HALVINGS` times in all; then the last model that every site accepted stands. Raises
+    Steps are agreed on as `agreed_steps` says: the last model that every site accepted stands. Raises
     MethodError where counts or spreads are impossible, and where nothing better than the share of ruptured ones was accepted.
     """
     counts = [np.round(array) for array in _asked_twice(ask, Question("counts", "{}", MOST_CASES), plan, [])]
@@ -85,8 +85,7 @@ def fit_together(ask: Ask, plan: StudyPlan) -> Fit:
     terms = terms_from_counts(counts, plan)
     told = {"terms": terms, "cases": cases}
     terms = with_moments(terms, _asked_twice(ask, Question("moments", json.dumps(told), 1.0), plan, terms))
-    steps: list[str] = []
-    coefficients, curvature = _newton(ask, terms, cases, ruptured, plan.penalty, steps)
+    coefficients, curvature, steps = _newton(ask, terms, cases, ruptured, plan.penalty)
     missing = dict(zip([*plan.numbers, *plan.levels], (int(array[-1]) for array in counts[1:]), strict=True))
     return Fit(tuple(terms), coefficients, curvature, counts[0], missing, tuple(steps))
 
@@ -102,36 +101,30 @@ def _asked_twice(ask: Ask, question: Question, plan: StudyPlan, terms: Sequence[
 
 
 def _newton(
-    ask: Ask, terms: list[dict[str, Any]], cases: float, ruptured: float, penalty: float, steps: list[str]
-) -> tuple[FloatArray, FloatArray]:
-    """The accepted coefficients (base first) and the curvature there, divided by the cases."""
+    ask: Ask, terms: list[dict[str, Any]], cases: float, ruptured: float, penalty: float
+) -> tuple[FloatArray, FloatArray, list[str]]:
+    """The accepted coefficients (base first), the curvature there, divided by the cases, and what became of each step."""
     bound = step_reach(terms)
-    accepted = np.zeros(1 + sum(len(term["center"]) for term in terms))
-    accepted[0] = np.log(ruptured / (cases - ruptured))
-    candidate, curvature, halvings, improved = accepted, np.zeros(0), 0, False
-    for step in range(MOST_STEPS):
-        told = {"terms": terms, "accepted": accepted.tolist(), "candidate": candidate.tolist(), "cases": cases}
+    start = np.zeros(1 + sum(len(term["center"]) for term in terms))
+    start[0] = np.log(ruptured / (cases - ruptured))
+    curvature = np.zeros((len(start), len(start)))
+
+    def step(accepted: Weights, candidate: Weights) -> tuple[str, Weights]:
+        nonlocal curvature
+        told = {"terms": terms, "accepted": accepted[0].tolist(), "candidate": candidate[0].tolist(), "cases": cases}
         sums = ask(Question("step", json.dumps(told), bound))
-        refused = impossible_step(sums, bound) or outvoted(sums)
-        following = candidate if refused else newton_step(sums, candidate, penalty, cases)
-        refused = refused or too_far(following)
-        if refused:
-            steps.append(f"step {step} refused: {refused}")
-            halvings += 1
-            if halvings > HALVINGS:
-                break
-            # At the first step there is nothing to go back to: the same question again.
-            candidate = (accepted + candidate) / 2
-            continue
-        moved = float(np.abs(following - candidate).max())
-        improved = improved or step > 0
-        steps.append(f"step {step} accepted; the next one moves coefficients by {moved:.4f}")
-        accepted, candidate, curvature = candidate, following, sums[2]
-        if moved < CONVERGED:
-            break
-    if not improved:
+        if refused := impossible_step(sums, bound) or outvoted(sums[-1]):
+            return refused, candidate
+        following = newton_step(sums, candidate[0], penalty, cases)
+        if refused := too_far(following):
+            return refused, candidate
+        curvature = sums[2]
+        return "", [following]
+
+    (coefficients,), steps = agreed_steps(step, [start], MOST_STEPS, CONVERGED)
+    if np.array_equal(coefficients, start):
         raise MethodError(f"No model was accepted by all sites ({'; '.join(steps)}); find the site that sends what is refused.")
-    return accepted, curvature
+    return coefficients, curvature, steps
 
 
 def terms_from_counts(counts: Sums, plan: StudyPlan) -> list[dict[str, Any]]:
@@ -232,12 +225,6 @@ def impossible_step(sums: Sums, bound: float) -> str:
     if np.abs(curvature - curvature.T).max() > ROUNDING or np.linalg.eigvalsh(curvature)[0] < -ROUNDING * len(curvature):
         return "the curvature is not that of a log-likelihood (negative in a direction)"
     return ""
-
-
-def outvoted(sums: Sums) -> str:
-    """How many sites find the candidate worse (last of the sums); empty where none does: one site speaks for its patients."""
-    worse, voters = np.round(sums[-1])
-    return f"{worse:.0f} of {voters:.0f} sites find it worse on their locked patients" if worse > 0 else ""
 
 
 def too_far(coefficients: FloatArray) -> str:
