@@ -31,7 +31,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pacs")
     original_series(folder / "series")
-    case = case_of_series(folder / "case", folder / "series")
+    case = case_of_series(folder / "case", folder / "series", graded=True)
     export_dicom(case.path, folder / "results", folder / "series")
     return folder
 
@@ -54,22 +54,23 @@ def test_what_is_sent_is_found_and_comes_back_the_same(orthanc: Orthanc, folder:
     archive = archive_at(address, receive_port=orthanc.receive_port if way == "C-MOVE" else None)
     images, results = datasets(folder / "series"), datasets(folder / "results")
     assert store(archive, [folder / "series"], no_progress) == len(images)
-    assert store(archive, [folder / "results"], no_progress) == len(results) == 3
+    assert store(archive, [folder / "results"], no_progress) == len(results) == 4
 
     [study] = search(archive, Query(patient_id=SECRET))
     assert study.uid == next(iter(images.values())).StudyInstanceUID
-    assert (study.date, study.patient_name, study.images) == ("19580305", PERSON["PatientName"], len(images) + 3)
+    assert (study.date, study.patient_name, study.images) == ("19580305", PERSON["PatientName"], len(images) + 4)
     assert set(study.modality.split("/")) == {"CT", "SEG", "SR", "DOC"}
     series = search(archive, Query(study_uid=study.uid))
     assert sorted((entry.modality, entry.images) for entry in series) == [
         ("CT", len(images)),
         ("DOC", 1),
         ("SEG", 1),
+        ("SEG", 1),
         ("SR", 1),
     ]
     assert search(archive, Query(patient_id="nobody")) == []
 
-    assert fetch(archive, study.uid, "", tmp_path / "study", no_progress) == len(images) + 3
+    assert fetch(archive, study.uid, "", tmp_path / "study", no_progress) == len(images) + 4
     assert_same({**images, **results}, datasets(tmp_path / "study"))
     [computed] = [entry.uid for entry in series if entry.modality == "CT"]
     assert fetch(archive, study.uid, computed, tmp_path / "series", no_progress) == len(images)

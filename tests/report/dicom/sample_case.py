@@ -11,12 +11,14 @@ import pydicom
 
 from aneuflow.case import store
 from aneuflow.case.folder import CaseFolder, Manifest, StageRecord
+from aneuflow.case.risk_store import write_risk
 from aneuflow.imaging import read_image
 from aneuflow.pipeline.run import stage_key
 from aneuflow.pipeline.settings import Settings
 from aneuflow.pipeline.stages import chain
 from aneuflow.report.dicom import derived_series
-from aneuflow.types import FloatArray, FlowSolution, LumenModel, Note, Volume
+from aneuflow.risk import Clinical, Flow, GradeSettings, assess_risk
+from aneuflow.types import FloatArray, FlowSolution, LumenModel, Note, Risk, Volume
 from tests.report.sample import sample_boundary, sample_flow, sample_image, sample_model, sample_morphology
 
 SECRET = "Zhivago"
@@ -65,12 +67,14 @@ def write_case(
     kind: str = "image",
     pdf: bytes | None = b"%PDF-1.4\n%%EOF\n",
     model: LumenModel | None = None,
+    graded: bool = False,
 ) -> CaseFolder:
-    """A case folder whose every stage is done."""
+    """A case folder whose every stage is done; the grade only where it is asked for."""
     case = CaseFolder(path)
     own, flow = _model_and_flow()
     boundary = replace(sample_boundary(), notes=(Note("profile_plug", {}, "assumption"),))
-    for folder in STAGES.values():
+    done = {**STAGES, "grade": "risk"} if graded else STAGES
+    for folder in done.values():
         (path / folder).mkdir(parents=True)
     if image is not None:
         store.write_image(path / "image", image)
@@ -80,15 +84,22 @@ def write_case(
     store.write_flow(path / "flow", flow)
     if pdf is not None:
         (path / "report/report.pdf").write_bytes(pdf)
-    outputs = {folder: case.outputs(folder) for folder in STAGES.values()}
+    if graded:
+        write_risk(path / "risk", sample_risk(own, flow))
+    outputs = {folder: case.outputs(folder) for folder in done.values()}
     keys = {"import": SHA256}
     for stage in chain(kind):
         inputs = {folder: outputs[folder] for folder in stage.reads if folder in outputs}
         keys[stage.name] = stage_key(stage, Settings(), inputs)
-    stages = {name: StageRecord("done", keys[name], folder, outputs[folder], 0.0) for name, folder in STAGES.items()}
+    stages = {name: StageRecord("done", keys[name], folder, outputs[folder], 0.0) for name, folder in done.items()}
     case.save(Manifest(input={"kind": kind, "sha256": SHA256}, settings={}, stages=stages))
     return case
 
 
-def case_of_series(path: Path, series: Path) -> CaseFolder:
-    return write_case(path, read_image(series))
+def sample_risk(model: LumenModel, flow: FlowSolution) -> Risk:
+    """With regions of several kinds."""
+    return assess_risk(model, sample_morphology(), Flow(flow, False), Clinical(), GradeSettings(samples=8), blebs=[])
+
+
+def case_of_series(path: Path, series: Path, graded: bool = False) -> CaseFolder:
+    return write_case(path, read_image(series), graded=graded)

@@ -9,18 +9,13 @@ import pydicom
 import pytest
 
 from aneuflow.case.folder import CaseFolder, StageRecord
-from aneuflow.case.risk_store import read_risk, write_risk
+from aneuflow.case.risk_store import read_risk
 from aneuflow.numerics.surface import face_areas
 from aneuflow.pipeline.export import export_dicom
-from aneuflow.pipeline.run import stage_key
-from aneuflow.pipeline.settings import Settings
-from aneuflow.pipeline.stages import GRADE
 from aneuflow.quantities import quantity
-from aneuflow.risk import Clinical, Flow, GradeSettings, assess_risk
 from aneuflow.types import Risk
 from tests.report.dicom.sample_case import PERSON, SECRET, case_of_series, original_series
 from tests.report.dicom.test_export import program
-from tests.report.sample import sample_flow, sample_model, sample_morphology
 
 pytest.importorskip("highdicom", reason='the extra "dicom" is not installed')
 
@@ -34,17 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def case(folder: Path) -> CaseFolder:
     """A graded case of a series, with regions of several kinds."""
     original_series(folder / "series")
-    case = case_of_series(folder / "case", folder / "series")
-    model = sample_model()
-    risk = assess_risk(
-        model, sample_morphology(), Flow(sample_flow(model), False), Clinical(), GradeSettings(samples=8), blebs=[]
-    )
-    case.stage_folder("risk").mkdir()
-    write_risk(case.stage_folder("risk"), risk)
-    inputs = {name: case.outputs(name) for name in GRADE.reads if case.stage_folder(name).exists()}
-    key = stage_key(GRADE, Settings(), inputs)
-    case.record("grade", StageRecord("done", key, "risk", case.outputs("risk"), 0.0))
-    return case
+    return case_of_series(folder / "case", folder / "series", graded=True)
 
 
 @pytest.fixture(scope="module")

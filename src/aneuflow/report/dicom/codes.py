@@ -27,7 +27,6 @@ ENGLISH = ("RFC5646", "en", "English")
 FUNCTION = ("SCT", "246464006", "Function")
 SURFACE_MODEL = (PRIVATE_SCHEME, "surface_model", "Inside of a lumen surface")
 WALL_DEFINITION = (PRIVATE_SCHEME, "wall_definition", "Wall that meets a written definition")
-WALL_NETWORK = (PRIVATE_SCHEME, "wall_network", "Wall marked by a learned model")
 
 _UNIT_NAMES = {
     "mm": "millimeter", "mm2": "square millimeter", "mm3": "cubic millimeter", "deg": "degree", "1": "no units",

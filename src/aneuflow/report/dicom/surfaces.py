@@ -19,7 +19,6 @@ from aneuflow.report.dicom.codes import (
     INTRACRANIAL,
     MANUFACTURER,
     WALL_DEFINITION,
-    WALL_NETWORK,
     concept,
     highdicom,
     quantity_code,
@@ -31,7 +30,6 @@ from aneuflow.types import FloatArray, IntArray, Risk, WallRegion
 
 SERIES_NUMBER = 9004
 SHAPE_KINDS = frozenset({"bleb_region"})
-LEARNED = "learned_"
 _OPACITY = 0.7
 
 
@@ -114,9 +112,8 @@ def _segment(number: int, region: WallRegion, lumen: Dataset) -> Dataset:
 
 
 def _algorithm(definition: str) -> Any:
-    family = WALL_NETWORK if definition.startswith(LEARNED) else WALL_DEFINITION
     return highdicom().AlgorithmIdentificationSequence(
-        name=f"{MANUFACTURER} {definition}", family=concept(family), version=__version__, source=MANUFACTURER
+        name=f"{MANUFACTURER} {definition}", family=concept(WALL_DEFINITION), version=__version__, source=MANUFACTURER
     )
 
 
