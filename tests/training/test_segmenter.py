@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -122,10 +123,15 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(files: list[Path],
 @pytest.mark.filterwarnings("ignore")
 def test_onnx_gives_what_torch_gives_at_any_size(tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
-    from aneuflow.segmentation.train.to_onnx import write_onnx
+    from aneuflow.segmentation.train.to_onnx import files_hash, write_onnx
 
+    for name, content in (("a", b"one"), ("b", b"two")):
+        (tmp_path / f"{name}.npz").write_bytes(content)
+    files = [tmp_path / "b.npz", tmp_path / "a.npz"]
+    lines = "\n".join(f"{name} {hashlib.sha256(content).hexdigest()}" for name, content in (("a", b"one"), ("b", b"two")))
+    assert files_hash(files) == files_hash(files[::-1]) == hashlib.sha256(lines.encode()).hexdigest() != files_hash(files[:1])
     network = ResidualUNet(PLAN.widths, 4)
-    write_onnx(network, PLAN, tmp_path / "model.onnx", "tiny")
+    write_onnx(network, PLAN, tmp_path / "model.onnx", "tiny", files_hash(files))
     session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
     image = np.random.default_rng(0).standard_normal((1, 1, 24, 32, 16)).astype(np.float32)
     with torch.no_grad():
@@ -133,6 +139,7 @@ def test_onnx_gives_what_torch_gives_at_any_size(tmp_path: Path) -> None:
     np.testing.assert_allclose(session.run(None, {"image": image})[0], wanted, atol=1e-5)
     about = session.get_modelmeta().custom_metadata_map
     assert about["aneuflow-segmenter"] == "1" and json.loads(about["plan"])["multiple"] == 4
+    assert json.loads(about["plan"])["training_sha256"] == files_hash(files)
 
 
 def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def read_outcomes(case: Path) -> tuple[Outcome, ...]:
 def add_outcome(case: CaseFolder, ruptured: bool, day: date) -> Outcome:
     """Record what is known of a case; what was recorded before stays beside it. Raises InputError where the day is to come."""
     case.manifest()
-    if day > datetime.now(UTC).date():
+    if day > date.today():
         raise InputError(f"The outcome of {case.path.name} is dated {day}, which is to come; correct the date.")
     with case.locked():
         outcome = Outcome(ruptured, day, datetime.now(UTC).replace(microsecond=0))

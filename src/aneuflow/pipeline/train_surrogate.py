@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ import numpy as np
 
 import aneuflow
 from aneuflow.case.files import read_json, write_json
+from aneuflow.case.folder import file_hash
 from aneuflow.errors import InputError, ResourceError
 from aneuflow.surrogate import calibrate
 from aneuflow.surrogate.cohort import SPLITS
@@ -133,6 +135,7 @@ def evaluate(target: Path, progress: Progress = no_progress) -> Mapping[str, Any
         "members": {kind: len(members) for kind, members in ensemble.members.items()},
         "cases": {split: len(found) for split, found in cases.items()},
         "patients": {split: len({entry["patient"] for entry in about["cases"][split].values()}) for split in SPLITS},
+        "training_sha256": _hash_of(target / PREPARED / "train"),
         "shape": list(SHAPE),
         "limits": calibrate.limits_of(np.stack([c["scalars"] for c in cases["train"].values() if c["region"].any()])),
         "intervals": intervals,
@@ -146,6 +149,12 @@ def evaluate(target: Path, progress: Progress = no_progress) -> Mapping[str, Any
     write_json(target / RESULTS, results)
     write_json(target / CARD, card)
     return results
+
+
+def _hash_of(folder: Path) -> str:
+    """SHA-256 of the names and contents of a split's cases."""
+    lines = [f"{file.stem} {file_hash(file)}" for file in sorted(folder.glob("*.npz"))]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _read(target: Path, split: str, ids: Mapping[str, Any]) -> dict[str, Arrays]:

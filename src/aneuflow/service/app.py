@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from aneuflow import __version__
 from aneuflow.service.access import refuse_endpoints_without_door
-from aneuflow.service.api import archive, cases, judgements, labels, oidc, operation, people, results, terminal
+from aneuflow.service.api import archive, cases, judgements, labels, monitoring, oidc, operation, people, results, terminal
 from aneuflow.service.middleware import Guard
 from aneuflow.service.problems import answer_problems
 from aneuflow.service.system import System
@@ -19,6 +19,7 @@ ROUTERS = (
     results.router,
     judgements.router,
     labels.router,
+    monitoring.router,
     operation.router,
     terminal.router,
 )

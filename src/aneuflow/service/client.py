@@ -119,6 +119,15 @@ class Client:
         found: dict[str, Any] = self.ask("GET", f"/api/cases/{_id(second)}/growth?{asked}")
         return found
 
+    def add_outcome(self, case: str, ruptured: bool, day: str) -> None:
+        """Record for the monitoring of the model whether the aneurysm was known to have ruptured on a day (YYYY-MM-DD)."""
+        self.ask("POST", f"/api/cases/{_id(case)}/outcomes", {"ruptured": ruptured, "day": day})
+
+    def monitoring(self) -> dict[str, Any]:
+        """The model over all cases: drift, outcomes against it, and alerts; for administrators of the system."""
+        found: dict[str, Any] = self.ask("GET", "/api/monitoring")
+        return found
+
     def cancel(self, case: str) -> bool:
         return bool(self.ask("DELETE", f"/api/cases/{_id(case)}/jobs")["canceled"])
 

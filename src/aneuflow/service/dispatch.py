@@ -155,7 +155,9 @@ class Dispatcher:
         place = str(folder.absolute())
         if job.kind == jobs.ASSESS:
             memory = int(settings.job_memory_gib * _GIB) or _machine_memory()
-            return Ticket(job.kind, place, job.settings, memory, job.last, threads=settings.threads_per_job)
+            model = str(settings.risk_model.absolute()) if settings.risk_model else ""
+            tables = {**job.settings, "grade": {**job.settings.get("grade", {}), "model": model}}
+            return Ticket(job.kind, place, tables, memory, job.last, threads=settings.threads_per_job)
         with self.system.database.reading() as session:
             upload = session.get_one(Upload, job.upload_id)
         # What is ordered from the archive comes as a folder of its own; in the place of its bytes lies the order.

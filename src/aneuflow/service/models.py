@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 import uuid
+from datetime import date
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, Float, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Date, Float, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # SQLite counts up by itself only in a plain INTEGER key.
@@ -149,6 +150,31 @@ class Judgement(Base):
     grade: Mapped[str] = mapped_column(String(24))
     grade_sha256: Mapped[str] = mapped_column(String(64))
     is_blind: Mapped[bool] = mapped_column(Boolean)
+    created: Mapped[float] = mapped_column(Float, default=time.time)
+
+
+class GradedCase(Base):
+    """What monitoring looks at of the case's current grade, a copy: when it was made, by which model (its id), from which
+    answers, and how alike to ruptured ones it was found, in [0, 1].
+    """
+
+    __tablename__ = "graded_cases"
+    case_id: Mapped[str] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True)
+    graded: Mapped[float] = mapped_column(Float, index=True)
+    model: Mapped[str] = mapped_column(String(120))
+    probability: Mapped[float | None] = mapped_column(Float, default=None)
+    answers: Mapped[dict[str, str]] = mapped_column(JSON)
+
+
+class Outcome(Base):
+    """Whether the case's aneurysm was known to have ruptured on `day`; of several the last one counts."""
+
+    __tablename__ = "outcomes"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    case_id: Mapped[str] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    ruptured: Mapped[bool] = mapped_column(Boolean)
+    day: Mapped[date] = mapped_column(Date)
     created: Mapped[float] = mapped_column(Float, default=time.time)
 
 

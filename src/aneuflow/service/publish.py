@@ -20,6 +20,7 @@ from aneuflow.pipeline.inputs import RECORDS, WAVEFORM_FOLDER
 from aneuflow.service import jobs
 from aneuflow.service.child import CASE, IDENTITY, VIEWS
 from aneuflow.service.models import Case, CaseFile, Job, UnusedObject
+from aneuflow.service.monitoring import keep_graded
 from aneuflow.service.problems import Problem
 from aneuflow.service.retention import give_up
 from aneuflow.service.system import System
@@ -67,8 +68,16 @@ def publish(system: System, case_id: str, found: Finding, holder: Job | None = N
         )
         _take_and_give_up(system, session, fresh, {kept[path] for path in kept if path in fresh or path in gone})
         row.manifest, row.changed = asdict(manifest), time.time()
-        row.settings = manifest.settings
+        row.settings = _given_settings(manifest)
         _summarize(row, case, manifest)
+        keep_graded(session, case_id, case, manifest)
+
+
+def _given_settings(manifest: Manifest) -> dict[str, Any]:
+    """The settings as users give them: which model grades is a matter of the system."""
+    kept = {key: value for key, value in manifest.settings.get("grade", {}).items() if not key.startswith("model")}
+    rest = {name: table for name, table in manifest.settings.items() if name != "grade"}
+    return {**rest, "grade": kept} if kept else rest
 
 
 def keep_file(system: System, case_id: str, path: str, file: Path) -> None:

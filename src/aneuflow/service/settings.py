@@ -61,6 +61,12 @@ class ServiceSettings(BaseSettings):
     intake_memory_gib: float = Field(8.0, ge=1.0, le=1000.0, description="Memory of the process that reads an upload, in GiB.")
     intake_s: float = Field(900.0, ge=10.0, le=86400.0, description="Time of the process that reads an upload.")
 
+    risk_model: Path | None = Field(
+        None,
+        description="Folder of `aneuflow train risk` whose model was accepted (docs/monitoring.md), there on every machine "
+        "that computes; empty: the model that ships.",
+    )
+
     pacs: str = Field(
         "", description="Archive that examinations can be ordered from: TITLE@HOST:PORT (DIMSE) or http(s)://... (DICOMweb)."
     )

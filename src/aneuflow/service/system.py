@@ -9,6 +9,7 @@ from fastapi import Request
 from sqlalchemy import select
 
 from aneuflow.errors import ResourceError
+from aneuflow.risk.change import accepted_model
 from aneuflow.service.accounts import add_user, new_password
 from aneuflow.service.database import Database
 from aneuflow.service.models import AuditHead, Membership, Project, User
@@ -41,6 +42,8 @@ def open_system(settings: ServiceSettings) -> System:
         os.chmod(settings.data, 0o700)  # noqa: PTH101 - follows links, as meant
     except OSError as error:
         raise ResourceError(f"Cannot use data folder {settings.data}: {error.strerror}; choose another.") from error
+    if settings.risk_model is not None:
+        accepted_model(settings.risk_model)
     database = Database(settings.database)
     database.migrate()
     pseudonyms = Pseudonyms(settings)  # which makes the key

@@ -13,7 +13,7 @@ import torch
 
 from aneuflow.segmentation.train.fit import fit
 from aneuflow.segmentation.train.plan import read_plan
-from aneuflow.segmentation.train.to_onnx import write_onnx
+from aneuflow.segmentation.train.to_onnx import files_hash, write_onnx
 
 PREPARED, FOLDS, MODEL = "prepared", "folds.json", "model.onnx"
 
@@ -31,7 +31,7 @@ def main() -> None:
     cases = {part: [given.folder / PREPARED / f"{case}.npz" for case in fold[part]] for part in ("train", "validation")}
     target = given.folder / f"fold-{given.fold}"
     network = fit(plan, cases["train"], cases["validation"], target, lambda line: print(line, flush=True))
-    write_onnx(network, plan, target / MODEL, given.name)
+    write_onnx(network, plan, target / MODEL, given.name, files_hash(cases["train"]))
 
 
 if __name__ == "__main__":

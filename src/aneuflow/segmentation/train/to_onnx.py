@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -25,8 +27,16 @@ class _Probabilities(nn.Module):
         return self.network(image).softmax(dim=1)
 
 
-def write_onnx(network: ResidualUNet, plan: TrainingPlan, file: Path, name: str) -> None:
-    """Write `file`: float32, edges free (multiples of 2^(levels - 1)); its metadata hold name, spacing and classes."""
+def files_hash(files: Sequence[Path]) -> str:
+    """SHA-256 of files' names and contents, whatever their order."""
+    lines = (f"{file.stem} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in sorted(files))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def write_onnx(network: ResidualUNet, plan: TrainingPlan, file: Path, name: str, training_sha256: str = "") -> None:
+    """Write `file`: float32, edges free (multiples of 2^(levels - 1)); its metadata hold name, spacing, classes and the hash of
+    the images it was trained on.
+    """
     import onnx
 
     size = plan.patch
@@ -49,6 +59,7 @@ def write_onnx(network: ResidualUNet, plan: TrainingPlan, file: Path, name: str)
         "multiple": 2 ** (len(plan.widths) - 1),
         "classes": list(plan.classes),
         "is_ct": plan.is_ct,
+        "training_sha256": training_sha256,
     }
     for key, value in {"aneuflow-segmenter": "1", "plan": json.dumps(content)}.items():
         entry = model.metadata_props.add()
