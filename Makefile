@@ -9,14 +9,17 @@ CORE := pyproject.toml $(wildcard core/*)
 SLICE ?= 0/1
 # Training needs torch, whose small CPU build is served for Python 3.11; use of what was trained needs none of it.
 TRAIN := .venv-train
+# Flower asks for older versions of some libraries than the system does.
+FEDERATED := .venv-federated
 
-.PHONY: help demo serve-demo test test-all test-slow test-demo test-train lint format docs web sanitize clean
+.PHONY: help demo serve-demo test test-all test-slow test-demo test-train test-federated lint format docs web sanitize clean
 help:
 	@echo "make demo      install, assess the bundled case, say where the report is"
 	@echo "make serve-demo  the system in a browser with that case in its worklist; prints address and first password"
 	@echo "make test      install what the tests need and run the suite (under 15 minutes on 2 cores)"
 	@echo "make test-all  the suite with the slow tests on real data; make test-slow SLICE=0/4 runs a quarter of those"
 	@echo "make test-train  the tests of network training, with the CPU build of torch under Python 3.11"
+	@echo "make test-federated  the tests of training across sites, with Flower, in processes over TLS on this machine"
 	@echo "make lint      ruff, mypy, import layers, clang-format"
 	@echo "make docs      write the generated pages of docs/ again"
 	@echo "make web       build the terminal from web/ into the package (needs node; what is built is committed)"
@@ -42,6 +45,9 @@ test-demo: $(VENV)/.installed-dev
 
 test-train: $(TRAIN)/.installed
 	PYTHONPATH=src $(TRAIN)/bin/python -m pytest tests/training
+
+test-federated: $(FEDERATED)/.installed
+	$(FEDERATED)/bin/python -m pytest tests/pipeline/test_secure_sum.py tests/pipeline/test_federated_processes.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -84,6 +90,11 @@ $(TRAIN)/.installed: pyproject.toml
 	$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check "torch==2.13.0" "numpy>=2.1" "onnx>=1.17" "onnxruntime>=1.20" pytest
 	@touch $@
 
+$(FEDERATED)/.installed: $(CORE)
+	@python=$$(scripts/find-python) && "$$python" -m venv $(FEDERATED)
+	$(FEDERATED)/bin/pip install --quiet --disable-pip-version-check -e ".[federated]" pytest
+	@touch $@
+
 # A build of its own beside the installed one; the sanitizers' runtime must be loaded before Python.
 sanitize: $(VENV)/.installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check --target build/sanitized --no-deps --upgrade . \
@@ -92,4 +103,4 @@ sanitize: $(VENV)/.installed-dev
 	    ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=build/sanitized $(BIN)/python tests/numerics/lattice/sanitize.py
 
 clean:
-	rm -rf $(VENV) $(TRAIN) build $(CASE) $(DATA)
+	rm -rf $(VENV) $(TRAIN) $(FEDERATED) build $(CASE) $(DATA)
