@@ -77,6 +77,7 @@ def test_the_numbers_of_a_record_are_those_of_scikit_learn(folders: tuple[Path, 
         (change.locked.cases, change.locked.patients) == (400, 400)
         and change.locked.like is not None
         and change.locked.like < 0.01
+        and change.locked.is_apart
     )
     assert change.to_model.sha256 == model_in(folders[1]).sha256 and len(change.to_model.table_sha256) == 64
 
@@ -97,6 +98,38 @@ def test_of_one_hospitals_own_patients_few_are_alike_by_chance() -> None:
     assert shipped_origin().table == shipped_model().content["trained_on"]["sha256"] == table_hash(cohort)
     order = np.random.default_rng(0).permutation(len(cohort))
     assert table_hash(cohort.rows(order)) == table_hash(cohort) != table_hash(cohort.rows(order[1:]))
+
+
+def test_a_model_of_several_sites_is_compared_unchecked_until_a_site_keeps_its_part(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "federated"
+    model.mkdir()
+    (model / MODEL_FILE).write_bytes((folders[1] / MODEL_FILE).read_bytes())
+    table = write_table(tmp_path / "locked.csv", made_rows(500, 2, 1.5, "new"))
+    given = (
+        "model-change",
+        "--from",
+        str(folders[0]),
+        "--to",
+        str(model),
+        "--locked",
+        str(table),
+        "--by",
+        "A",
+        "--reason",
+        "B",
+    )
+    code, out, err = run(capsys, *given, "--refuse")
+    assert code == 0 and "Not checked: that it is apart" in out, err
+    assert read_changes(model)[0].locked.is_apart is False and read_changes(model)[0].locked.like is not None
+    code, out, err = run(capsys, "train", "reference", str(model), str(table))
+    assert code == 0 and "500 cases" in out, err
+    assert origin_in(model) == origin_in(folders[1])
+    code, _, err = run(capsys, *given, "--accept")
+    assert code == 2 and "500 rows of patients" in err
+    code, _, err = run(capsys, "train", "reference", str(model), str(table))
+    assert code == 2 and "is there already" in err
 
 
 def test_a_model_without_a_record_that_accepts_it_is_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:

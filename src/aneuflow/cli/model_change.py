@@ -9,7 +9,8 @@ import typer
 
 from aneuflow.errors import InputError
 from aneuflow.risk.change import Change, keep_change
-from aneuflow.risk.learned import model_in, origin_in, shipped_model, shipped_origin
+from aneuflow.risk.learned import ORIGIN_FILE, Model, model_in, origin_in, shipped_model, shipped_origin
+from aneuflow.risk.origin import Origin
 from aneuflow.risk.train.change import Verdict, compare_on_locked
 from aneuflow.risk.train.table import read_cohort, read_columns
 
@@ -34,8 +35,8 @@ def model_change(
     """Compare a new model with the present one on a locked set and record the decision; none is used without it."""
     if not by.strip() or not reason.strip():
         raise InputError("--by and --reason are empty; say who decides and why.")
-    now = (shipped_model(), shipped_origin()) if present is None else (model_in(present), origin_in(present))
-    new = model_in(proposed), origin_in(proposed)
+    now = (shipped_model(), shipped_origin()) if present is None else _model(present)
+    new = _model(proposed)
     if now[0].sha256 == new[0].sha256:
         raise InputError(f"Model {new[0].content['id']} is the present one; give another with --to.")
     cohort = read_cohort(locked, read_columns(columns) if columns is not None else None)
@@ -45,8 +46,15 @@ def model_change(
     _print(change, proposed)
 
 
+def _model(folder: Path) -> tuple[Model, Origin | None]:
+    """A model with what is kept of its table, which one trained across sites has not."""
+    return model_in(folder), origin_in(folder) if (folder / ORIGIN_FILE).exists() else None
+
+
 def _print(change: Change, folder: Path) -> None:
     typer.echo(f"Locked set: {change.locked.cases} cases, {change.locked.ruptured} ruptured")
+    if not change.locked.is_apart:
+        typer.echo("Not checked: that it is apart from the training patients, for a model keeps no marks of its table.")
     for name, numbers in ((change.from_model.id, change.present), (change.to_model.id, change.proposed)):
         typer.echo(
             f"{name:<32} AUC {numbers['auc']:.3f} ({numbers['low']:.3f} to {numbers['high']:.3f})  "

@@ -10,11 +10,14 @@ from typing import Annotated
 import typer
 
 from aneuflow.cli.progress import shown_progress
-from aneuflow.errors import ResourceError
+from aneuflow.errors import InputError, ResourceError
 from aneuflow.pipeline.evaluate_segmenter import evaluate_folds
 from aneuflow.pipeline.train_segmenter import prepare, read_cohort_layout, train_fold
 from aneuflow.pipeline.train_surrogate import SurrogateTraining, evaluate, prepare_cases, results_text, train_members
+from aneuflow.risk.learned import ORIGIN_FILE, model_in
+from aneuflow.risk.origin import origin_text
 from aneuflow.risk.train.image_features import read_retest
+from aneuflow.risk.train.origin import origin_of
 from aneuflow.risk.train.run import train_risk
 from aneuflow.risk.train.table import read_cohort, read_columns
 from aneuflow.risk.train.validate import ValidationPlan
@@ -64,6 +67,25 @@ def risk(
     for name, result in made.results["candidates"].items():
         typer.echo(f"{name:<10} AUC {result['auc']:.3f} ({result['low']:.3f} to {result['high']:.3f})")
     typer.echo(f"Written: {made.results['shipped']}, with card and numbers, to {output}")
+
+
+@train.command("reference")
+def reference(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder with a model that was trained across sites.")],
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="This site's part of what it was trained on, as CSV.")],
+    columns: Annotated[
+        str | None, typer.Option("--columns", help="TOML file that says what the columns are, or a bundled one.")
+    ] = None,
+) -> None:
+    """Keep beside a model the distributions and marks of this site's own table, which `aneuflow monitor` compares with."""
+    if (model / ORIGIN_FILE).exists():
+        raise InputError(f"{model / ORIGIN_FILE} is there already; it was kept when the model was trained.")
+    known, cohort = model_in(model), read_cohort(table, read_columns(columns) if columns is not None else None)
+    try:
+        (model / ORIGIN_FILE).write_text(origin_text(origin_of(known.content, known.sha256, cohort)), "utf-8")
+    except OSError as error:
+        raise ResourceError(f"Cannot write {model / ORIGIN_FILE}: {error.strerror}; check permission and space.") from error
+    typer.echo(f"Kept: {len(cohort)} cases in {model / ORIGIN_FILE}")
 
 
 @train.command("segmenter")

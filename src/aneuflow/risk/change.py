@@ -29,14 +29,16 @@ class ModelName:
 
 @dataclass(frozen=True)
 class LockedSet:
-    """Which rows two models were compared on; like: share of them that are equal to a row trained on, the larger of the two
-    models', None where the tables have no common columns to tell.
+    """Which rows two models were compared on; is_apart: whether the marks of both models' tables say that no patient of theirs
+    is among them, False where a model has no marks; like: share of rows equal to one trained on, the larger of the two models',
+    None where no marks or columns can tell.
     """
 
     table_sha256: str
     cases: int
     ruptured: int
     patients: int
+    is_apart: bool
     like: float | None
 
 

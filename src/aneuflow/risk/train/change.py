@@ -35,11 +35,12 @@ class Verdict:
 
 
 def compare_on_locked(
-    present: tuple[Model, Origin], proposed: tuple[Model, Origin], locked: Cohort, verdict: Verdict
+    present: tuple[Model, Origin | None], proposed: tuple[Model, Origin | None], locked: Cohort, verdict: Verdict
 ) -> Change:
     """The record of both models' AUC and calibration on the locked set and of what was decided.
 
-    Unknown answers stand at the training table's mean, as in training. Raises InputError where the locked set holds patients of
+    Unknown answers stand at the training table's mean, as in training. A model trained across sites has no origin: whether the
+    locked set is apart from its patients is not checked then. Raises InputError where the locked set holds patients of
     either model's table, where over MOST_ALIKE of its rows are equal to one of them, or where a column is missing.
     """
     shares = [_checked_overlap(model, origin, locked) for model, origin in (present, proposed)]
@@ -57,6 +58,7 @@ def compare_on_locked(
             len(locked),
             int(locked.ruptured.sum()),
             len(np.unique(locked.patient)),
+            all(origin is not None for _, origin in (present, proposed)),
             round(max(known), 4) if known else None,
         ),
         present=_numbers(locked, theirs),
@@ -66,8 +68,10 @@ def compare_on_locked(
     )
 
 
-def _checked_overlap(model: Model, origin: Origin, locked: Cohort) -> float | None:
+def _checked_overlap(model: Model, origin: Origin | None, locked: Cohort) -> float | None:
     check_answers(model.content, locked)
+    if origin is None:
+        return None
     found = overlap(origin, locked)
     if found.of_patients:
         raise InputError(
