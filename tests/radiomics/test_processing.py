@@ -113,3 +113,18 @@ def test_a_fixed_number_of_bins_knows_no_unit_and_no_offset() -> None:
     for id, value in ours.items():
         if "_histogram_" in id or "_texture_" in id:
             assert theirs[id] == pytest.approx(value, rel=1e-2, abs=1e-3), id
+
+
+def test_what_lies_beyond_the_image_is_no_part_of_a_zone() -> None:
+    volume, labels = made_case(made_affine())
+    cut = Volume(volume.values[:23], volume.affine, "CTA", "made")  # through the middle of the ball
+    settings = RadiomicsSettings(spacing_mm=0.4, wall_width_mm=1.6)
+    whole, half = sample(volume, labels, settings), sample(cut, labels[:23], settings)
+    masks, halves = zones(whole, 1.6), zones(half, 1.6)
+    for zone in ("sac", "wall"):
+        assert halves[zone].sum() == pytest.approx(0.5 * masks[zone].sum(), rel=0.12), zone
+        assert np.isfinite(half.values[halves[zone]]).all()
+    # Where the image ends is no wall: the middle of the ball is as far from one as it was.
+    middle = np.linalg.solve(half.affine[:3, :3], CENTER - 0.3 * half.affine[:3, 0] / 0.4 - half.affine[:3, 3])
+    index = tuple(np.round(middle).astype(int))
+    assert half.sac[index] and not halves["wall"][index]

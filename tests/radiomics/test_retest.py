@@ -7,7 +7,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from aneuflow.errors import InputError
-from aneuflow.radiomics.retest import LEAST_CASES, noise_level, retest
+from aneuflow.radiomics.processing import sample
+from aneuflow.radiomics.retest import JITTER_LENGTH_MM, JITTER_MM, LEAST_CASES, jittered, noise_level, retest
 from aneuflow.radiomics.settings import RadiomicsSettings
 from aneuflow.types import LABEL_ANEURYSM, ByteArray, Volume
 
@@ -63,4 +64,21 @@ def test_the_noise_of_an_image_is_found_beside_its_edges() -> None:
     image[12:28, 10:30, 15:25] = 300.0
     image += generator.normal(0.0, NOISE, image.shape)
     assert noise_level(image) == pytest.approx(NOISE, rel=0.05)
-    assert noise_level(np.pad(image, 20)) == pytest.approx(NOISE, rel=0.05)
+    # The seam between image and padding counts as changing, with half of the noise.
+    assert noise_level(np.pad(image, 20)) == pytest.approx(NOISE, rel=0.15)
+
+
+def test_a_jittered_mask_moves_by_what_was_asked_for() -> None:
+    volume, labels = made_cases()[0]
+    plain = sample(volume, labels, SETTINGS)
+    moved = []
+    for seed in range(40):
+        found = jittered(volume, labels, SETTINGS, np.random.default_rng(seed))
+        moved.append((found.sac.sum() - plain.sac.sum()) / plain.sac.sum())
+        assert (found.sac <= found.lumen).all() and (found.sac != plain.sac).any()
+    # The mean over a sphere of radius R of a field whose correlation is exp(-d^2 / 2 L^2) has the variance (1 - exp(-2a)) / 2a,
+    # a = (R / L)^2, of the field's; the volume goes with three times that shift over R.
+    a = (3.0 / JITTER_LENGTH_MM) ** 2
+    expected = 3.0 * JITTER_MM * np.sqrt((1.0 - np.exp(-2.0 * a)) / (2.0 * a)) / 3.0
+    assert np.std(moved) == pytest.approx(expected, rel=0.25)
+    assert abs(float(np.mean(moved))) < 0.03

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +22,8 @@ TO_BORDER = 0.3
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """The image around the sac on cubic voxels: values (nx, ny, nz) float64; sac and lumen (with the sac) as masks; the affine
-    (4, 4) to LPS mm."""
+    """The image around the sac on cubic voxels: values (nx, ny, nz) float64, nan outside the image; sac and lumen (the sac
+    too) as masks; the affine (4, 4) to LPS mm."""
 
     values: FloatArray
     sac: BoolArray
@@ -54,13 +55,15 @@ def sample(volume: Volume, labels: ByteArray, settings: RadiomicsSettings, turn:
     nx, ny, nz = (last - first).astype(int) + 1
     to_old = np.linalg.inv(volume.affine) @ grid
 
-    def resampled(values: npt.NDArray[np.float64]) -> FloatArray:
-        size = (int(nx), int(ny), int(nz))
-        return np.asarray(affine_transform(values, to_old[:3, :3], to_old[:3, 3], output_shape=size, order=1, mode="nearest"))
+    def resampled(values: npt.NDArray[Any], beyond: Literal["nearest", "grid-constant"]) -> FloatArray:
+        size, step, start = (int(nx), int(ny), int(nz)), to_old[:3, :3], to_old[:3, 3]
+        return np.asarray(affine_transform(values.astype(np.float64), step, start, output_shape=size, order=1, mode=beyond))
 
     # Rounded, else a half that came out as 0.4999... would be left out.
-    sac, lumen = (np.round(resampled(part.astype(np.float64)), 6) >= 0.5 for part in (labels == LABEL_ANEURYSM, labels > 0))
-    return Sample(resampled(volume.values.astype(np.float64)), sac, lumen, grid, settings.spacing_mm)
+    parts = (labels == LABEL_ANEURYSM, labels > 0, np.ones_like(labels))
+    sac, lumen, seen = (np.round(resampled(part, "grid-constant"), 6) >= 0.5 for part in parts)
+    values = np.where(seen, resampled(volume.values, "nearest"), np.nan)
+    return Sample(values, sac, lumen, grid, settings.spacing_mm)
 
 
 def _longest_edge(volume: Volume) -> float:
@@ -87,7 +90,7 @@ def zones(found: Sample, width_mm: float) -> dict[str, BoolArray]:
     wall: voxels of sac and surroundings within half the width of the border between them. Where the sac meets the artery is
     no wall, and the artery's lumen is no part of the zone.
     """
-    outside = ~found.lumen
+    outside = ~found.lumen & np.isfinite(found.values)
     reach = width_mm / 2 + TO_BORDER * found.spacing_mm
     to_outside, to_sac = (distance_transform_edt(~mask, found.spacing_mm) for mask in (outside, found.sac))
     near = (found.sac & (to_outside <= reach)) | (outside & (to_sac <= reach))
