@@ -9,7 +9,7 @@ import pytest
 
 from aneuflow.report import ReportContent, viewer
 from aneuflow.report.correction_scene import correction_payload, painting_payload
-from aneuflow.types import WALL_PATCH
+from aneuflow.types import REGION_SAC, WALL_PATCH
 
 
 def _decode(array: dict[str, str]) -> np.ndarray:
@@ -25,7 +25,9 @@ def test_each_point_of_the_wall_is_shown_by_the_nearest_of_the_scene(
     scene, painting = correction_payload(content.model, "en"), painting_payload(content.model, None, "en")
     drawn = _decode(scene["points"]).reshape(-1, 3) + scene["center"]
     origin, shown_by = _decode(painting["origin"]), _decode(painting["shown_by"])
-    assert (len(origin), len(shown_by)) == (len(drawn), len(lumen.surface.points)) and painting["fields"] == []
+    assert (len(origin), len(shown_by)) == (len(drawn), len(lumen.surface.points))
+    (region,) = painting["fields"]
+    np.testing.assert_array_equal(_decode(region["values"]), lumen.region[origin] == REGION_SAC)
     wall = np.unique(lumen.surface.triangles[lumen.patch == WALL_PATCH])
     assert set(np.flatnonzero(shown_by == len(drawn))) == set(range(len(shown_by))) - set(wall)
     away = np.linalg.norm(lumen.surface.points[wall][:, None] - drawn[None], axis=2)
@@ -40,6 +42,6 @@ def test_the_flow_under_the_paint_is_that_of_the_nearest_point_and_no_region_is_
     scene, painting = correction_payload(content.model, "en"), painting_payload(content.model, content, "en")
     drawn = _decode(scene["points"]).reshape(-1, 3) + scene["center"]
     fields = {field["name"]: field for field in painting["fields"]}
-    assert set(fields) == {"TAWSS", "OSI", "RRT", "pressure", "WSS_peak"}
+    assert set(fields) == {"TAWSS", "OSI", "RRT", "pressure", "WSS_peak", "region"}
     nearest = np.linalg.norm(content.flow.wall.points[None] - drawn[:, None], axis=2).argmin(axis=1)
     np.testing.assert_array_equal(_decode(fields["TAWSS"]["values"]), content.flow.wall_fields["TAWSS"][nearest])

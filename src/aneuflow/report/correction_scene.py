@@ -10,9 +10,12 @@ from scipy.spatial import cKDTree
 
 from aneuflow.numerics import surface as sf
 from aneuflow.report.content import ReportContent
+from aneuflow.report.ranges import PLAIN_WALL_COLOR
 from aneuflow.report.text import Language
 from aneuflow.report.viewer import encode, flow_fields, model_lines, model_views, region_field, thinned
 from aneuflow.types import WALL_PATCH, Cap, FloatArray, LumenModel, PatchedSurface, Surface
+
+DARKER_WALL_COLOR = "#a3aeb9"
 
 
 def correction_payload(model: LumenModel, language: Language) -> dict[str, Any]:
@@ -42,7 +45,8 @@ def painting_payload(model: LumenModel, content: ReportContent | None, language:
     """What the scene of `correction_payload` needs more for painting on it.
 
     `origin` (n,) uint32: the point of the lumen that each of its points shows; `shown_by` (m,) uint32: the point of the scene
-    nearest to each point of the lumen, n where that is within a cap; `fields` of the flow, where there is one, to look at.
+    nearest to each point of the lumen, n where that is within a cap; `fields` to look at under the paint: those of the flow,
+    where there is one, and artery and sac.
     """
     points = model.lumen.surface.points
     wall, origin, kept = _drawn(model.lumen)
@@ -53,6 +57,8 @@ def painting_payload(model: LumenModel, content: ReportContent | None, language:
     if content is not None:
         nearest = np.asarray(cKDTree(content.flow.wall.points).query(wall.points)[1], dtype=np.intp)
         fields = flow_fields(content, nearest, language)
+    # Greys, for on the colors that tell artery and sac elsewhere paint would hardly be seen.
+    fields.append(region_field(model.lumen.region[origin], language, DARKER_WALL_COLOR, PLAIN_WALL_COLOR))
     return {"origin": encode(origin, "<u4"), "shown_by": encode(shown_by, "<u4"), "fields": fields}
 
 

@@ -127,9 +127,9 @@ def _mean_normal(surface: Surface, members: npt.NDArray[np.bool_]) -> FloatArray
     return np.asarray(total / length if length > 0 else [0.0, -1.0, 0.0])
 
 
-def region_field(region: ByteArray, language: Language) -> dict[str, Any]:
+def region_field(region: ByteArray, language: Language, artery: str = ARTERY_COLOR, sac: str = SAC_COLOR) -> dict[str, Any]:
     """Which points (n,) are sac, as a field of two colors."""
-    colors = np.array([to_rgb(ARTERY_COLOR)] * 128 + [to_rgb(SAC_COLOR)] * 128)
+    colors = np.array([to_rgb(artery)] * 128 + [to_rgb(sac)] * 128)
     return {
         "name": "region",
         "label": text(language, "field.region"),

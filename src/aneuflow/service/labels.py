@@ -79,15 +79,15 @@ def may_see_file(role: str, path: str) -> bool:
     return not is_label(path) or "manage" in PERMISSIONS[role]
 
 
-def own_labels(system: System, case_id: str, label: str, reader: str) -> dict[str, Any]:
-    """`labels_seen` of a stored case, named `label`. Raises Problem where it has no model."""
-    with _laid_out(system, case_id, label, reader) as folder:
+def own_labels(system: System, case_id: str, case_label: str, reader: str) -> dict[str, Any]:
+    """`labels_seen` of a stored case, named `case_label`. Raises Problem where it has no model."""
+    with _laid_out(system, case_id, case_label, reader) as folder:
         return labels_seen(label_file(folder, reader), folder / LUMEN)
 
 
-def keep_labels(system: System, case_id: str, label: str, reader: str, given: Painted) -> int:
+def keep_labels(system: System, case_id: str, case_label: str, reader: str, given: Painted) -> int:
     """Keep what a reader painted on a stored case in place of what that reader had; gives how many points are marked."""
-    with _laid_out(system, case_id, label, reader) as folder:
+    with _laid_out(system, case_id, case_label, reader) as folder:
         labels = checked_labels(given, folder / LUMEN)
         write_labels(folder, reader, labels)
         file = label_file(folder, reader)
@@ -96,7 +96,7 @@ def keep_labels(system: System, case_id: str, label: str, reader: str, given: Pa
 
 
 @contextmanager
-def _laid_out(system: System, case_id: str, label: str, reader: str) -> Iterator[Path]:
+def _laid_out(system: System, case_id: str, case_label: str, reader: str) -> Iterator[Path]:
     """For a moment a folder with the lumen of a stored case and the reader's labels on it."""
     with tempfile.TemporaryDirectory(dir=system.settings.data) as name:
         folder = Path(name)
@@ -104,7 +104,7 @@ def _laid_out(system: System, case_id: str, label: str, reader: str) -> Iterator
         with system.database.reading() as session:
             found = {path: session.get(CaseFile, (case_id, path)) for path in (LUMEN, own)}
         if found[LUMEN] is None:
-            raise Problem(409, "no_model", label=label)
+            raise Problem(409, "no_model", label=case_label)
         for path, file in found.items():
             if file is not None:
                 (folder / path).parent.mkdir()

@@ -12,7 +12,7 @@ interface Labels { surface: string; classes: string[]; label: string | null; is_
 type PaintScene = Scene & { fields: object[] };
 
 // Far from the fields' colors and from each other, also to eyes without red or green (Okabe and Ito 2008).
-const COLORS: [number, number, number][] = [[213, 94, 0], [204, 121, 167], [20, 20, 20]];
+const COLORS: [number, number, number][] = [[213, 94, 0], [204, 121, 167], [86, 180, 233]];
 const RIM: [number, number, number, number] = [0.07, 0.09, 0.15, 1];
 const COVER = 0.9, LOOK = -1, STEPS_BACK = 50;
 
@@ -39,7 +39,7 @@ export async function paintPanel(one: Case, place: HTMLElement): Promise<void> {
     shown.get(place)?.free();
     lastReader = reader;
     const save = async (label: Uint8Array) => { await ask("PUT", path, { surface: painting.surface, label: encode(label) }); };
-    shown.set(place, new Painter({ ...scene, fields: [...painting.fields, ...scene.fields] }, painting, labels, path + painting.surface, save,
+    shown.set(place, new Painter({ ...scene, fields: painting.fields }, painting, labels, path + painting.surface, save,
       (part) => surface.replaceChildren(part)));
   });
   const name = element("input", { name: "painter", value: lastReader, maxLength: 32, pattern: "[A-Za-z0-9\\-]+", required: true, autocomplete: "off" });
