@@ -352,7 +352,7 @@ class Resemblance:
 
 @dataclass(frozen=True)
 class WallRegion:
-    """A connected part of the sac's wall that meets a written definition (`kind`, a quantity id).
+    """A connected part of the sac's wall that meets a written definition or is marked by a network (`kind`, a quantity id).
 
     center_mm lies on the wall; place is how far along the wall from the neck, or "sac" where it covers most of it; values: area
     and means by quantity id; stability: share of the samples of flow and surface that keep the region, in [0, 1].
@@ -363,6 +363,11 @@ class WallRegion:
     place: Literal["neck", "body", "dome", "sac"]
     values: tuple[Measure, ...]
     stability: float
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether a network marked it, which says what it was trained on (`Risk.regions_model`)."""
+        return self.kind.startswith("learned_")
 
 
 @dataclass(frozen=True)
@@ -426,12 +431,32 @@ class Radiomics:
     voxels: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class RegionsOrigin:
+    """What a network that marks regions of the wall was trained on: what the written definitions say of simulated flows, or the
+    labels that readers painted.
+
+    classes: what it marks; cases and patients it learned from (readers' cases are taken as a patient each); readers with their
+    agreement `kappa` (Fleiss), None where it is not known; sha256: of the model's file; training_sha256: of the prepared cases.
+    """
+
+    labels: Literal["definitions", "readers"]
+    classes: tuple[str, ...]
+    cases: int
+    patients: int
+    sha256: str
+    training_sha256: str
+    readers: int = 0
+    kappa: float | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Risk:
     """All that is said of risk.
 
     wall: None without flow; region_id (n,) int32: 0 none, else 1 + index into `regions`; fields: (n,) uint8 by kind of region;
-    not_looked_for: kinds that this flow cannot show; answers: what was known, as text by name.
+    not_looked_for: kinds that this flow cannot show; answers: what was known, as text by name; regions_model: what marked the
+    learned regions, None where nothing was looked for.
     """
 
     wall: Surface | None
@@ -446,3 +471,9 @@ class Risk:
     proposed_sites: tuple[str, ...]
     flow_used: bool
     notes: tuple[Note, ...] = ()
+    regions_model: RegionsOrigin | None = None
+
+    @property
+    def defined(self) -> tuple[WallRegion, ...]:
+        """The regions by written definitions; they come first in `regions`."""
+        return tuple(region for region in self.regions if not region.is_learned)

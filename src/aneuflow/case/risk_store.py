@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from aneuflow.case.files import PolyData, read_json, write_json, write_polydata
 from aneuflow.quantities import quantity
-from aneuflow.types import Grade, Measure, Note, Resemblance, Risk, ScoreResult, Span, Surface, WallRegion
+from aneuflow.types import Grade, Measure, Note, RegionsOrigin, Resemblance, Risk, ScoreResult, Span, Surface, WallRegion
 
 ARRAYS = ("wall", "region_id", "fields")
 
@@ -52,6 +52,7 @@ def risk_of(content: Mapping[str, Any]) -> Risk:
         proposed_sites=tuple(content["proposed_sites"]),
         flow_used=content["flow_used"],
         notes=TypeAdapter(tuple[Note, ...]).validate_python(content["notes"]),
+        regions_model=TypeAdapter(RegionsOrigin | None).validate_python(content.get("regions_model")),
     )
 
 

@@ -25,6 +25,7 @@ from aneuflow.cli import (
     simulate_angiogram,
     stages,
     train,
+    train_regions,
     verify,
 )
 
@@ -62,6 +63,7 @@ _COMMANDS = (
     grade,
     radiomics,
     train,
+    train_regions,
     model_change,
     monitor,
     outcome,

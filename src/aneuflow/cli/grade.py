@@ -41,6 +41,10 @@ def grade(
         Path | None,
         typer.Option("--model", help="Folder of `aneuflow train risk` whose model was accepted (docs/monitoring.md)."),
     ] = None,
+    regions_model: Annotated[
+        Path | None,
+        typer.Option("--regions-model", help="ONNX file of `aneuflow train regions` in place of the package's network."),
+    ] = None,
     without_flow: Annotated[bool | None, typer.Option("--without-flow/--with-flow", help="Leave the flow out.")] = None,
     settings: options.SettingsFile = None,
 ) -> None:
@@ -52,6 +56,7 @@ def grade(
         grade={
             "rules": _read_toml(rules) if rules is not None else None,
             "model": str(model) if model is not None else None,
+            "regions_model": str(regions_model) if regions_model is not None else None,
             "flow": None if without_flow is None else "none" if without_flow else "auto",
         },
     )
@@ -107,6 +112,8 @@ def _print_risk(case: Path) -> None:
         typer.echo(
             f"  {row['kind']:<28} {row['place']:<14} {row['area']:>6} mm2  {row['shear']} Pa  kept in {row['stability']}"
         )
+    if values["learned"]:
+        typer.echo(f"  {values['learned']}")
     if values["sites"]:
         typer.echo(f"  {values['sites']}")
     for row in values["scores"]:

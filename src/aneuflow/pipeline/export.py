@@ -136,7 +136,7 @@ def _results(
             model = store.read_model(case.stage_folder("model"))
             objects["segmentation.dcm"] = segmentation(images, lumen_labels(model, images.affine, images.shape))
             risk = read_risk(case.stage_folder("risk")) if GRADE.name in current else None
-            if risk is not None and risk.regions:
+            if risk is not None and risk.defined:
                 objects["regions.dcm"] = surface_segmentation(images, objects["segmentation.dcm"], risk)
         else:
             notes.append(Note("dicom_without_images"))

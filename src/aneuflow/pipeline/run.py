@@ -22,6 +22,7 @@ from aneuflow.pipeline.prediction import predict_flow
 from aneuflow.pipeline.settings import Settings, Tables, settings_from
 from aneuflow.pipeline.stages import FLOW_STAGES, GRADE, SIMULATE, Stage, StageEnd, StageProgress, StageRun, chain, silent
 from aneuflow.risk.change import with_accepted_model
+from aneuflow.risk.learned_regions import with_regions_model
 from aneuflow.types import Progress
 
 IMPORT = "import"
@@ -110,7 +111,7 @@ def _settings_kept_if_good(case: CaseFolder, before: dict[str, Any]) -> Iterator
 
 
 def _keep_settings(case: CaseFolder, settings: Settings, given: Tables) -> Settings:
-    """Store the settings with the case; a waveform or records named just now are copied into it first, and of a model named
+    """Store the settings with the case; a waveform or records named just now are copied into it first, and of models named
     just now the hash is kept.
     """
     named = given.get("boundary", {})
@@ -122,6 +123,8 @@ def _keep_settings(case: CaseFolder, settings: Settings, given: Tables) -> Setti
     settings = settings.model_copy(update={"boundary": settings.boundary.model_copy(update=kept)})
     if "model" in given.get("grade", {}):
         settings = settings.model_copy(update={"grade": with_accepted_model(settings.grade)})
+    if "regions_model" in given.get("grade", {}):
+        settings = settings.model_copy(update={"grade": with_regions_model(settings.grade)})
     case.save(replace(case.manifest(), settings=_changed(settings)))
     return settings
 

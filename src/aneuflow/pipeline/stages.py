@@ -150,7 +150,7 @@ MEASURE = Stage("measure", "morphology", 2, ("model",), ("measure",), _measure)
 BOUNDARY = Stage("boundary", "boundary", 3, ("model", "waveform", *RECORDS), ("boundary", "simulate"), _boundary)
 SIMULATE = Stage("simulate", "flow", 11, ("model", "boundary"), ("simulate",), _simulate, frozenset({"threads"}))
 GRADE = Stage(
-    "grade", "risk", 4, ("model", "morphology", "boundary", "flow", PREDICTION, RADIOMICS), ("clinical", "grade"), _grade
+    "grade", "risk", 5, ("model", "morphology", "boundary", "flow", PREDICTION, RADIOMICS), ("clinical", "grade"), _grade
 )
 REPORT = Stage(
     "report",

@@ -26,6 +26,7 @@ PLAIN_WALL_COLOR = "#d5dbe1"
 REGION_COLORS = {
     "low_oscillating_region": "#d55e00", "impingement_region": "#0072b2", "bleb_region": "#cc79a7",
     "high_residence_region": "#e69f00", "low_shear_region": "#56b4e9",
+    "learned_low_shear_region": "#009e73", "learned_impingement_region": "#f0e442", "learned_suspicious_region": "#000000",
 }  # fmt: skip
 LOGARITHMIC = frozenset({"RRT"})
 

@@ -44,6 +44,7 @@ def risk_values(risk: Risk | None, language: Language) -> dict[str, Any] | None:
     return {
         "regions": [_region_row(region, language) for region in risk.regions],
         "oscillation": any(measure.id == "region_osi" for region in risk.regions for measure in region.values),
+        "learned": _learned_regions(risk, language),
         "flow_used": risk.flow_used,
         "not_looked_for": _listed(
             [quantity_name(language, quantity(kind)) for kind in risk.not_looked_for] if risk.flow_used else [], language
@@ -143,6 +144,19 @@ def _region_row(region: WallRegion, language: Language) -> dict[str, str]:
         "pressure": shown("region_pressure", 0),
         "stability": f"{shown('region_stability', 0)} %",
     }
+
+
+def _learned_regions(risk: Risk, language: Language) -> str:
+    """What the learned regions rest on, empty where none were looked for."""
+    origin = risk.regions_model
+    if origin is None:
+        return ""
+    values = {"cases": origin.cases, "patients": origin.patients, "readers": origin.readers, "hash": origin.sha256[:12]}
+    key = origin.labels if origin.labels == "definitions" or origin.kappa is not None else f"{origin.labels}_alone"
+    said = text(language, f"risk.learned_{key}", kappa=format_number(origin.kappa or 0.0, 2), **values)
+    if any(region.is_learned for region in risk.regions):
+        return said
+    return ("" if language == "zh" else " ").join([said, text(language, "risk.learned_none")])
 
 
 def _span(span: Span, decimals: int = 1) -> str:
@@ -290,8 +304,8 @@ def _plain_words(risk: Risk, grade: Grade, language: Language) -> str:
 def _plain_regions(risk: Risk, language: Language) -> list[str]:
     if not risk.flow_used:
         return [text(language, "risk.plain_no_flow")]
-    flow = [region for region in risk.regions if region.kind != "bleb_region"]
-    blebs = len(risk.regions) - len(flow)
+    flow = [region for region in risk.defined if region.kind != "bleb_region"]
+    blebs = len(risk.defined) - len(flow)
     sentences = [text(language, "risk.plain_bleb" if blebs == 1 else "risk.plain_blebs", count=blebs)] if blebs else []
     if not flow:
         return [text(language, "risk.plain_found_none"), *sentences]

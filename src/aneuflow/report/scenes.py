@@ -64,12 +64,12 @@ def wall_field(content: ReportContent, name: str) -> Figure | None:
 def wall_regions(content: ReportContent) -> Figure | None:
     """The regions of the wall that meet a definition, from two opposite sides and from above; None where there are none."""
     risk = content.risk
-    if risk is None or risk.wall is None or not risk.regions:
+    if risk is None or risk.wall is None or not risk.defined:
         return None
     mesh = poly_data(risk.wall)
     colors = np.tile(_byte_color(PLAIN_WALL_COLOR), (len(risk.wall.points), 1))
     # The first kinds are the rarer ones and lie on top of the wide ones.
-    for kind in reversed(list(dict.fromkeys(region.kind for region in risk.regions))):
+    for kind in reversed(list(dict.fromkeys(region.kind for region in risk.defined))):
         colors[risk.fields[kind] > 0] = _byte_color(REGION_COLORS[kind])
     mesh["color"] = colors
 

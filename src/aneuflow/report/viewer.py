@@ -16,7 +16,7 @@ from aneuflow.report.plots import ARTERY_COLOR, SAC_COLOR
 from aneuflow.report.ranges import FIELD_UNITS, LOGARITHMIC, PLAIN_WALL_COLOR, REGION_COLORS, color_table, field_range, is_shown
 from aneuflow.report.text import Language, flow_text, text
 from aneuflow.report.views import close_views, patient_view
-from aneuflow.types import REGION_SAC, ByteArray, FloatArray, LumenModel, Surface
+from aneuflow.types import REGION_SAC, ByteArray, FloatArray, LumenModel, RegionsOrigin, Surface
 
 MAXIMUM_POINTS = 110_000
 SCALARS = ("TAWSS", "OSI", "RRT", "pressure")
@@ -86,7 +86,7 @@ def _risk_fields(content: ReportContent, origin: npt.NDArray[np.intp], language:
     return [
         {
             "name": kind,
-            "label": text(language, f"field.{kind}"),
+            "label": _kind_label(kind, risk.regions_model, language),
             "unit": "",
             "range": (0.0, 1.0),
             "logarithmic": False,
@@ -98,6 +98,14 @@ def _risk_fields(content: ReportContent, origin: npt.NDArray[np.intp], language:
         }
         for kind in kinds
     ]
+
+
+def _kind_label(kind: str, origin: RegionsOrigin | None, language: Language) -> str:
+    """The name of a kind of region, with what a network was trained on where one marked it."""
+    name = text(language, f"field.{kind.removeprefix('learned_')}")
+    if origin is None or not kind.startswith("learned_"):
+        return name
+    return text(language, f"viewer.learned_{origin.labels}", name=name)
 
 
 def _spots(content: ReportContent, center: FloatArray) -> list[dict[str, Any]]:

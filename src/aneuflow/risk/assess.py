@@ -12,6 +12,7 @@ from aneuflow.risk.change import accepted_model
 from aneuflow.risk.clinical import Answer, Answers, Clinical, Number, answers_from
 from aneuflow.risk.grade import evidence_of, facts_of, make_grade, total_points
 from aneuflow.risk.learned import Model, resemblance, shipped_model
+from aneuflow.risk.learned_regions import chosen_regions_model, learned_marks
 from aneuflow.risk.questions import GROWTH_MM, possible_sites, questions
 from aneuflow.risk.regions import FoundRegions, find_regions, region_totals, wall_of
 from aneuflow.risk.scores import all_scores
@@ -58,7 +59,8 @@ def assess_risk(
 
     settings: where they name a model of one's own, a record has to accept it. flow: None where there is no current solution:
     regions are then not looked for and the grade is wider. blebs: the points (k, 3) mm of each, None where they were not looked
-    for. image: the case's image features, None where there are no current ones. Raises InputError where a clinical answer is impossible or no record accepts the model.
+    for. image: the case's image features, None where there are no current ones. Raises InputError where a clinical answer is
+    impossible, no record accepts the model, or the network of the learned regions cannot be used.
     """
     notes: list[Note] = []
     if model.aneurysm is None:
@@ -66,10 +68,11 @@ def assess_risk(
     measured = measured_numbers(morphology.measures)
     wall = None if flow is None else wall_of(model, flow.solution, flow.steady, None if blebs is None else tuple(blebs))
     if flow is None or wall is None:
-        found, totals = NO_REGIONS, {}
+        found, totals, network = NO_REGIONS, {}, None
         notes.append(Note("grade_without_flow", {}, "warning"))
     else:
-        found = find_regions(wall, settings)
+        network = chosen_regions_model(settings)
+        found = find_regions(wall, settings, learned_marks(wall, settings, network))
         totals = region_totals(wall, found)
         if flow.steady:
             notes.append(Note("regions_steady", {}, "information"))
@@ -112,6 +115,7 @@ def assess_risk(
         proposed_sites=proposed,
         flow_used=wall is not None,
         notes=(*notes, *asked),
+        regions_model=None if network is None else network.origin,
     )
 
 

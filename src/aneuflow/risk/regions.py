@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -64,7 +64,7 @@ class Wall:
 
     def parent(self, values: FloatArray) -> tuple[float, float]:
         """Area mean and standard deviation over the parent artery."""
-        return _mean_sd(values[self.near], self.areas[self.near])
+        return mean_sd(values[self.near], self.areas[self.near])
 
 
 Definition = Callable[[Wall], BoolArray | None]
@@ -82,7 +82,7 @@ def wall_of(model: LumenModel, flow: FlowSolution, steady: bool, blebs: tuple[Fl
     ostium, line = model.aneurysm.ostium, model.aneurysm.parent_line
     radius = float(line.radius_mm[-1])
     sac = flow.region == REGION_SAC
-    near = (flow.region == REGION_PARENT) & (np.linalg.norm(points - ostium.center_mm, axis=1) <= 2 * radius * PARENT_REACH)
+    near = (flow.region == REGION_PARENT) & near_neck(points, np.asarray(ostium.center_mm), radius)
     if not sac.any() or not near.any():
         return None
     divergence = smoothed(points, triangles, surface_divergence(points, triangles, fields["WSS_mean"]), DIVERGENCE_SMOOTHING_MM)
@@ -100,6 +100,11 @@ def wall_of(model: LumenModel, flow: FlowSolution, steady: bool, blebs: tuple[Fl
         radius_mm=radius,
         reach=reach_of(points, triangles, sac),
     )
+
+
+def near_neck(points: FloatArray, center_mm: FloatArray, radius_mm: float) -> BoolArray:
+    """(n,) whether points are as near to the neck's center as the parent artery of that radius is looked at."""
+    return np.asarray(np.linalg.norm(points - center_mm, axis=1) <= 2 * radius_mm * PARENT_REACH)
 
 
 def reach_of(points: FloatArray, triangles: npt.NDArray[np.integer], sac: BoolArray) -> FloatArray:
@@ -135,7 +140,7 @@ def impingement(wall: Wall) -> BoolArray:
     """Where the jet strikes: pressure over the sac's mean by a standard deviation, shear that diverges, and shear over the
     parent's mean within 1 mm (at the very point of impact there is none). Source: Meng et al. 2007; Cebral et al. 2011.
     """
-    mean, sd = _mean_sd(wall.pressure[wall.sac], wall.areas[wall.sac])
+    mean, sd = mean_sd(wall.pressure[wall.sac], wall.areas[wall.sac])
     struck = wall.sac & (wall.pressure > mean + sd) & (wall.divergence > 0.0)
     high = wall.tawss > wall.parent(wall.tawss)[0]
     if not high.any():
@@ -153,7 +158,7 @@ def high_residence(wall: Wall) -> BoolArray | None:
     if wall.rrt is None:
         return None
     parent_mean, parent_sd = wall.parent(wall.rrt)
-    sac_mean, sac_sd = _mean_sd(wall.rrt[wall.sac], wall.areas[wall.sac])
+    sac_mean, sac_sd = mean_sd(wall.rrt[wall.sac], wall.areas[wall.sac])
     return wall.sac & (wall.rrt > max(parent_mean + 2.0 * parent_sd, sac_mean + sac_sd))
 
 
@@ -171,14 +176,22 @@ DEFINITIONS: Mapping[str, Definition] = {
 }
 
 
-def _mean_sd(values: FloatArray, areas: FloatArray) -> tuple[float, float]:
+def mean_sd(values: FloatArray, areas: FloatArray) -> tuple[float, float]:
     mean = float(np.average(values, weights=areas))
     return mean, float(np.sqrt(np.average((values - mean) ** 2, weights=areas)))
 
 
 @dataclass(frozen=True, eq=False)
+class Marks:
+    """Where a kind is found: on the wall (n,), and on each of its samples."""
+
+    here: BoolArray
+    sampled: Sequence[BoolArray]
+
+
+@dataclass(frozen=True, eq=False)
 class FoundRegions:
-    """regions in the order of the definitions, the largest first; members: the points (n,) of each; flags (n,) by kind;
+    """regions in the order of the kinds, the largest first; members: the points (n,) of each; flags (n,) by kind;
     totals: area of each kind in mm2 within the interval that 95 % of the samples of flow and surface span; not_looked_for:
     kinds that this flow cannot show.
     """
@@ -190,25 +203,30 @@ class FoundRegions:
     not_looked_for: tuple[str, ...]
 
 
-def find_regions(wall: Wall, settings: GradeSettings) -> FoundRegions:
-    """All connected regions of at least 1 mm2, with their values and the share of samples that keep them."""
+def find_regions(wall: Wall, settings: GradeSettings, others: Mapping[str, Marks] | None = None) -> FoundRegions:
+    """All connected regions of at least 1 mm2, with their values and the share of samples that keep them.
+
+    others: kinds that no definition finds, after those of the definitions.
+    """
     samples = sampled_walls(wall, settings)
-    regions: list[WallRegion] = []
-    members: list[BoolArray] = []
-    flags: dict[str, BoolArray] = {}
-    totals: dict[str, Number] = {}
+    marks: dict[str, Marks] = {}
     not_looked_for = []
     for kind, definition in DEFINITIONS.items():
         flagged = definition(wall)
         if flagged is None:
             not_looked_for.append(kind)
-            continue
-        parts = _large_parts(wall, flagged)
+        else:
+            marks[kind] = Marks(flagged, [found for found in map(definition, samples) if found is not None])
+    regions: list[WallRegion] = []
+    members: list[BoolArray] = []
+    flags: dict[str, BoolArray] = {}
+    totals: dict[str, Number] = {}
+    for kind, marked in {**marks, **(others or {})}.items():
+        parts = _large_parts(wall, marked.here)
         flags[kind] = np.any(parts, axis=0) if parts else np.zeros_like(wall.sac)
-        again = [found for found in (definition(sample) for sample in samples) if found is not None]
-        totals[kind] = _total(wall, parts, again)
+        totals[kind] = _total(wall, parts, marked.sampled)
         for part in parts:
-            regions.append(_region(kind, wall, part, _stability(wall, part, again)))
+            regions.append(_region(kind, wall, part, _stability(wall, part, marked.sampled)))
             members.append(part)
     return FoundRegions(tuple(regions), tuple(members), flags, totals, tuple(not_looked_for))
 
@@ -222,7 +240,7 @@ def _large_parts(wall: Wall, flagged: BoolArray) -> list[BoolArray]:
     return sorted(large, key=lambda part: -float(wall.areas[part].sum()))
 
 
-def _total(wall: Wall, parts: list[BoolArray], again: list[BoolArray]) -> Number:
+def _total(wall: Wall, parts: list[BoolArray], again: Sequence[BoolArray]) -> Number:
     """Area of all parts in mm2, within what 95 % of the samples have in parts of their own."""
 
     def area(found: list[BoolArray]) -> float:
@@ -233,7 +251,7 @@ def _total(wall: Wall, parts: list[BoolArray], again: list[BoolArray]) -> Number
     return Number(value, min(value, float(low)), max(value, float(high)))
 
 
-def _stability(wall: Wall, part: BoolArray, again: list[BoolArray]) -> float:
+def _stability(wall: Wall, part: BoolArray, again: Sequence[BoolArray]) -> float:
     """Share of the samples whose flagged wall covers at least half of the region."""
     area = wall.areas[part].sum()
     kept = [wall.areas[part & found].sum() >= KEPT_SHARE * area for found in again]
@@ -289,12 +307,12 @@ def _region(kind: str, wall: Wall, part: BoolArray, stability: float) -> WallReg
 
 
 def _over_mean(wall: Wall) -> FloatArray:
-    return wall.pressure - _mean_sd(wall.pressure[wall.sac], wall.areas[wall.sac])[0]
+    return wall.pressure - mean_sd(wall.pressure[wall.sac], wall.areas[wall.sac])[0]
 
 
 def region_totals(wall: Wall, found: FoundRegions) -> dict[str, Number]:
-    """Total area of each kind of region in mm2, and that of low oscillating shear as a share of the sac in percent."""
-    totals = dict(found.totals)
+    """Total area of each defined kind of region in mm2, and that of low oscillating shear as a share of the sac in percent."""
+    totals = {kind: total for kind, total in found.totals.items() if kind in DEFINITIONS}
     if "low_oscillating_region" in totals:
         part, of_sac = totals["low_oscillating_region"], 100.0 / float(wall.areas[wall.sac].sum())
         totals["low_oscillating_share"] = Number(of_sac * part.value, of_sac * part.low, of_sac * part.high)

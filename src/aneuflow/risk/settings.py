@@ -84,4 +84,10 @@ class GradeSettings(pydantic.BaseModel, frozen=True, extra="forbid"):
     model_sha256: str = Field(
         "", description="Hash of that model's file, kept when it is named: a file that has changed is refused."
     )
+    regions_model: str = Field(
+        "", description="ONNX file of `aneuflow train regions` whose regions are shown; empty for the one that ships."
+    )
+    regions_model_sha256: str = Field(
+        "", description="Hash of that file, kept when it is named: a file that has changed is refused."
+    )
     rules: Rules | None = Field(None, description="A table of rules in place of the package's (docs/risk.md).")

@@ -55,8 +55,8 @@ def surface_segmentation(source: SourceImages, segments: Dataset, risk: Risk) ->
     result.ContentLabel, result.ContentDescription = "WALL_REGIONS", "Regions on the wall; research use only"
     result.ContentCreatorName = f"{MANUFACTURER}^"
     result.ReferencedSeriesSequence = [_series(source.headers), _series([segments])]
-    meshes = [region_mesh(risk, region) for region in risk.regions]
-    numbered = list(enumerate(zip(risk.regions, meshes, strict=True), start=1))
+    meshes = [region_mesh(risk, region) for region in risk.defined]
+    numbered = list(enumerate(zip(risk.defined, meshes, strict=True), start=1))
     result.SegmentSequence = [_segment(number, region, reference(segments)) for number, (region, _) in numbered]
     result.NumberOfSurfaces = len(meshes)
     result.SurfaceSequence = [_surface(number, region.kind, *mesh) for number, (region, mesh) in numbered]

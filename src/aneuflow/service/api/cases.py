@@ -81,6 +81,8 @@ def checked_settings(tables: Tables) -> dict[str, dict[str, Any]]:
         raise InputError("Setting predict.networks cannot name a folder here; leave it out.")
     if settings.grade.model:
         raise InputError("Setting grade.model cannot name a folder here; leave it out.")
+    if settings.grade.regions_model:
+        raise InputError("Setting grade.regions_model cannot name a file here; leave it out.")
     for name, table in tables.items():
         for key, value in table.items():
             if name != "report" and isinstance(value, str) and ("/" in value or "\\" in value):
