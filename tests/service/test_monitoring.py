@@ -28,8 +28,9 @@ from aneuflow.service.settings import ServiceSettings
 from aneuflow.service.system import System, open_system
 from tests.report.sample import sample_content
 from tests.risk.made_models import made_rows, train_into, write_table
+from tests.service.browser import browsing, needs_browser
 from tests.service.made_cases import ON_BOTH, Made, add_case, add_job, case_of, work, write_case
-from tests.service.running import OWN_PASSWORD, Person
+from tests.service.running import OWN_PASSWORD, Person, serving
 
 GRADED = "2026-03-04T10:00:00+00:00"
 
@@ -175,3 +176,20 @@ def test_which_model_grades_stands_in_no_settings_of_a_case(system: System, tmp_
     write_case(tmp_path / "run", {"model/caps.json": "{}"}, settings)
     publish(system, case_id, Finding(tmp_path / "run", {"model"}))
     assert case_of(system, case_id).settings == {"grade": {"samples": 8}, "report": {"title": "x"}}
+
+
+@needs_browser
+@pytest.mark.slow
+def test_an_administrator_opens_the_page_from_the_terminal(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as server:
+        server.administrator()
+        with browsing(server.address, 60) as page:  # type: Any
+            page.fill("[name=name]", "administrator")
+            page.fill("[name=password]", OWN_PASSWORD)
+            page.click("button[type=submit]")
+            page.click("a[href='#/users']")
+            with page.expect_popup() as opened:
+                page.click("text=Show the page")
+            shown = opened.value
+            assert shown.inner_text("h1") == "All cases of the system"
+            assert "0 graded cases: too few to tell" in shown.inner_text("#summary")

@@ -2,7 +2,7 @@
 import { address } from "./address";
 import { ask, attempt, get, type Me, type Project } from "./api";
 import { button, confirmed, element, labeled, say, table } from "./dom";
-import { moment, t } from "./texts";
+import { language, moment, t } from "./texts";
 
 interface User {
   id: string; name: string; is_administrator: boolean; disabled: boolean; must_change: boolean; created: number; locked_out: boolean;
@@ -12,7 +12,7 @@ interface User {
 export async function usersPage(root: HTMLElement, me: Me): Promise<void> {
   const users = element("section", { className: "users" });
   root.replaceChildren(element("h1", { tabIndex: -1 }, t("users")), users,
-    element("div", { className: "case" }, newProject(), trail()));
+    element("div", { className: "case" }, newProject(), trail(), monitoring()));
   await attempt(() => fill(users, me));
 }
 
@@ -74,6 +74,12 @@ function newProject(): HTMLElement {
   };
   return element("section", {}, element("form", { onsubmit }, element("h2", {}, t("project_add")), element("p", { className: "soft" }, t("project_lead")),
     element("div", { className: "fields" }, labeled(t("project_name"), name), element("button", { type: "submit", className: "main" }, t("project_make")))));
+}
+
+function monitoring(): HTMLElement {
+  const page = address(`/api/monitoring/page?language=${language()}`);
+  return element("section", {}, element("h2", {}, t("monitoring")), element("p", { className: "soft" }, t("monitoring_lead")),
+    element("div", { className: "row" }, element("a", { href: page, target: "_blank", rel: "noopener", className: "button" }, t("monitoring_page"))));
 }
 
 function trail(): HTMLElement {
