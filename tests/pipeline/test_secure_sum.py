@@ -83,7 +83,7 @@ def ask_of(grid: Grid, told: list[str]) -> Callable[[str, str, float], list[np.n
 
 def test_the_sum_is_that_of_the_sites(answers: dict[str, list[np.ndarray]]) -> None:
     told: list[str] = []
-    sums = ask_of(grid_of("abc"), told)("step", "{}", 8.0)
+    sums = ask_of(grid_of("abc"), told)("counts", "{}", 8.0)
     for index, array in enumerate(sums):
         np.testing.assert_allclose(array, sum(answers[name][index] for name in "abc"), atol=1e-7)
     assert told == []
@@ -94,8 +94,8 @@ def test_the_server_receives_masks(answers: dict[str, list[np.ndarray]]) -> None
     answers.update({name: [np.zeros(4000)] for name in "abc"})
     grid = grid_of("abc")
     ask = ask_of(grid, [])
-    ask("step", "{}", 8.0)
-    ask("step", "{}", 8.0)
+    ask("counts", "{}", 8.0)
+    ask("counts", "{}", 8.0)
     sent = [reply.content for reply in grid.received if "masked_params" in reply.content.config_records["secaggplus_configs"]]
     assert len(sent) == 6 and not any(record for content in sent for record in content.array_records.values())
     vectors = [
@@ -130,22 +130,31 @@ def test_a_site_that_drops_out_in_mid_round(answers: dict[str, list[np.ndarray]]
     ask = ask_of(grid_of("abc", down), told)
     with_all = stage == "unmask"
     for names in (("abc" if with_all else "ac"), "ac"):
-        sums = ask("step", "{}", 8.0)
+        sums = ask("counts", "{}", 8.0)
         np.testing.assert_allclose(sums[0], sum(answers[name][0] for name in names), atol=1e-7)
-    assert told == ["step: 1 of the sites did not answer and are asked no more; 2 are left"]
+    assert told == ["counts: 1 of the sites did not answer and are asked no more; 2 are left"]
+
+
+def test_a_vote_takes_no_other_away(answers: dict[str, list[np.ndarray]]) -> None:
+    """A site that votes with -1 would hide another's 1 in a sum; votes are counted one by one."""
+    for name, vote in (("a", 1.0), ("b", 0.0), ("c", -1.0)):
+        answers[name] = [np.ones(2), np.array([vote, 1.0])]
+    *sums, votes = ask_of(grid_of("abc"), [])("step", "{}", 8.0)
+    np.testing.assert_array_equal(votes, [2.0, 3.0])
+    np.testing.assert_allclose(sums[0], 3.0, atol=1e-7)
 
 
 def test_two_sites_that_drop_out_end_the_training(answers: dict[str, list[np.ndarray]]) -> None:
     ask = ask_of(grid_of("abc", lambda site, stage: site > 11 and stage == "collect_masked_vectors"), [])
     with pytest.raises(MethodError, match="1 sites are left"):
-        ask("step", "{}", 8.0)
+        ask("counts", "{}", 8.0)
 
 
 def test_a_site_cannot_count_as_two(answers: dict[str, list[np.ndarray]], monkeypatch: pytest.MonkeyPatch) -> None:
     ones = federated_app.np.ones
     monkeypatch.setattr(federated_app.np, "ones", lambda count: 2.0 * ones(count))
     with pytest.raises(MethodError, match="do not add up to a sum of 3 sites"):
-        ask_of(grid_of("abc"), [])("step", "{}", 8.0)
+        ask_of(grid_of("abc"), [])("counts", "{}", 8.0)
 
 
 def test_masks_take_the_whole_seed() -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
 from aneuflow.errors import InputError, MethodError
+from aneuflow.numerics.averaging import outvoted
 from aneuflow.numerics.classification import auc
 from aneuflow.risk.clinical import Number
-from aneuflow.risk.learned import read_model, resemblance
+from aneuflow.risk.learned import model_in, origin_in, read_model, resemblance
 from aneuflow.risk.train.models import design, fit_additive
+from aneuflow.risk.train.origin import overlap, probabilities
 from aneuflow.risk.train.released import performance_of, released
 from aneuflow.risk.train.site_answers import answer
 from aneuflow.risk.train.sums import (
@@ -163,7 +166,8 @@ def test_a_site_without_a_column_takes_part(sites: list[SiteParts], table: Cohor
     parts = site_parts(poor.rows(table.center == 1), PLAN)
     fit = fit_together(asked([*sites[:2], parts]), PLAN)
     assert {term["answer"] for term in fit.terms} == {*PLAN.numbers, *PLAN.levels}
-    assert fit.missing["smoking"] >= len(parts.training)
+    smoking = fit.counts[1 + [*PLAN.numbers, *PLAN.levels].index("smoking")]
+    assert smoking[-1] >= len(parts.training)
 
 
 def every_step(change: Callable[[Sums, int], Sums]) -> Spoil:
@@ -243,6 +247,32 @@ def test_counts_that_cannot_be_are_refused(sites: list[SiteParts], change: Calla
         learn_together(asked(sites, spoil), PLAN)
 
 
+@pytest.mark.parametrize("by", [np.nan, -3.0, 1e5])
+def test_outcomes_that_cannot_be_are_refused(sites: list[SiteParts], by: float) -> None:
+    spoil: Spoil = lambda question, sums, _: [sums[0] + by, *sums[1:]] if question.kind == "outcomes" else sums  # noqa: E731
+    with pytest.raises(MethodError, match="outcomes cannot be"):
+        learn_together(asked(sites, spoil), PLAN)
+
+
+def test_a_vote_that_is_no_number_does_not_pass() -> None:
+    assert outvoted(np.array([np.nan, 3.0])) and outvoted(np.array([-1.0, 3.0])) and not outvoted(np.array([0.0, 3.0]))
+
+
+def test_what_quantizing_does_is_not_taken_for_rubbish(sites: list[SiteParts]) -> None:
+    """Three sites move a sum by three quanta, of which 2^30 span the bound on both sides of 0."""
+    drawn = np.random.default_rng(4)
+
+    def quantized(question: Question, sums: Sums, _: int) -> Sums:
+        masked = sums[:-1] if question.kind == "step" else sums
+        return [
+            *(array + 6 * question.bound / 2**30 * drawn.choice([-1, 1], array.shape) for array in masked),
+            *sums[len(masked) :],
+        ]
+
+    for _ in range(10):
+        fit_together(asked(sites, quantized), PLAN)
+
+
 def test_moments_that_contradict_each_other_are_refused(sites: list[SiteParts]) -> None:
     spoil: Spoil = lambda question, sums, _: [0.0 * sums[0], *sums[1:]] if question.kind == "moments" else sums  # noqa: E731
     turned: Spoil = lambda question, sums, _: [-array for array in sums] if question.kind == "moments" else sums  # noqa: E731
@@ -279,6 +309,23 @@ def test_the_model_file_says_what_was_learned(sites: list[SiteParts]) -> None:
     assert found.probability.low < found.probability.value < (found.probability.high or 0.0)
     assert json.loads(made.files()["results.json"])["performance"]["auc"] == made.results["performance"]["auc"]
     assert "no patient's row left a site" in made.card
+
+
+def test_what_is_kept_of_the_tables_is_what_rows_would_give(sites: list[SiteParts], table: Cohort, tmp_path: Path) -> None:
+    learned = learn_together(asked(sites), PLAN)
+    for name, text in released(learned, PLAN, 3, ()).files().items():
+        (tmp_path / name).write_text(text, "utf-8")
+    model, origin = model_in(tmp_path), origin_in(tmp_path)
+    rows = together([site.training for site in sites])
+    for name, kept in origin.answers.items():
+        before, now, unknown = kept.count(rows.numbers[name] if name in rows.numbers else rows.levels[name])
+        np.testing.assert_array_equal(before, now)
+        assert unknown == kept.unknown and before.sum() + unknown == len(rows)
+        assert name not in rows.numbers or (len(before) >= 18 and before.max() < 0.1 * len(rows))
+    chances = probabilities(model.content, rows)
+    before, now, _ = origin.probability.count(chances[np.isfinite(chances)])
+    assert np.abs(before - now).max() <= 1  # the file's coefficients are rounded
+    assert overlap(origin, table).of_rows is None  # not 0: nobody can tell
 
 
 def test_binned_performance_is_that_of_the_rows(sites: list[SiteParts]) -> None:

@@ -71,5 +71,6 @@ def impossible_update(sums: Sequence[FloatArray], longest: float) -> str:
 
 def outvoted(votes: FloatArray) -> str:
     """How many parties find a candidate worse, of [worse, voters]; empty where none does: one speaks for its own cases."""
-    worse, voters = np.round(votes)
-    return f"{worse:.0f} of {voters:.0f} sites find it worse on their locked patients" if worse > 0 else ""
+    worse, voters = votes
+    # Not "more than none": what is no count must not pass.
+    return "" if worse == 0 else f"{worse:.0f} of {voters:.0f} sites find it worse on their locked patients"

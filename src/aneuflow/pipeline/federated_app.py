@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from aneuflow.errors import AneuflowError, InputError, ResourceError
-from aneuflow.pipeline.secure_sum import LEAST_LEFT, LEAST_SITES, need_flower, secure_ask
+from aneuflow.pipeline.secure_sum import AGAINST, LEAST_LEFT, LEAST_SITES, need_flower, secure_ask
 from aneuflow.risk.train.released import released
-from aneuflow.risk.train.site_answers import answer
+from aneuflow.risk.train.site_answers import VOTED, answer
 from aneuflow.risk.train.sums import SiteParts, StudyPlan, read_study_plan, site_parts
 from aneuflow.risk.train.table import read_cohort, read_columns
 from aneuflow.risk.train.together import Question, learn_together
@@ -68,8 +68,9 @@ def client_app() -> Any:
     def train(message: Any, context: Any) -> Any:
         told = compat.recorddict_to_fitins(message.content, True).config
         arrays = kept_to_oneself(lambda: site_answer(context.node_config, told))
+        arrays, vote = (arrays[:-1], {AGAINST: bool(arrays[-1][0])}) if told["kind"] in VOTED else (arrays, {})
         # One for each site, so that not even the number of its patients goes out beside the masked sums.
-        reply = FitRes(Status(Code.OK, ""), ndarrays_to_parameters([*arrays, np.ones(1)]), 1, {})
+        reply = FitRes(Status(Code.OK, ""), ndarrays_to_parameters([*arrays, np.ones(1)]), 1, vote)
         return Message(compat.fitres_to_recorddict(reply, True), reply_to=message)
 
     return app

@@ -23,6 +23,7 @@ LEAST_LEFT = 2
 SHARES_NEEDED = 0.6
 LEVELS = 2**30
 MODULUS = 2**36
+AGAINST = "against"
 Sums = list[FloatArray]
 
 
@@ -65,7 +66,8 @@ def secure_sum(
 ) -> tuple[Sums | None, list[int]]:
     """The sums of what these sites answer, entries within -bound and bound each, and the sites that were there to the end.
 
-    None in place of the sums where too few answered, or where the sum is not of as many sites as did.
+    The last of them is [sites that vote against, voters] where the sites vote; votes come in the open, since a masked one could
+    take others away. None in place of the sums where too few answered, or where the sum is not of as many sites as did.
     """
     from flwr.app import ArrayRecord, ConfigRecord
     from flwr.server.compat.legacy_context import LegacyContext
@@ -84,7 +86,8 @@ def secure_sum(
     if course.mean is None:
         return None, watched.there
     *sums, ones = [course.count * array for array in course.mean]
-    return (sums if abs(float(ones[0]) - course.count) < 0.01 else None), watched.there
+    votes = [np.array([sum(course.against), len(course.against)], dtype=np.float64)] if course.against else []
+    return ([*sums, *votes] if abs(float(ones[0]) - course.count) < 0.01 else None), watched.there
 
 
 def secure_ask(
@@ -148,6 +151,7 @@ class _Course:
         self.sites, self.question = sites, question
         self.mean: Sums | None = None
         self.count = 0
+        self.against: list[bool] = []
 
     def num_available(self) -> int:
         return len(self.sites)
@@ -161,6 +165,8 @@ class _Course:
         from flwr.common import parameters_to_ndarrays
 
         self.count = len(results)
+        metrics = [answer.metrics for _, answer in results]
+        self.against = [bool(found[AGAINST]) for found in metrics if AGAINST in found]
         if results:
             self.mean = parameters_to_ndarrays(results[0][1].parameters)
         return None, {}

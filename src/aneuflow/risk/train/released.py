@@ -12,32 +12,36 @@ import numpy as np
 
 from aneuflow import __version__
 from aneuflow.numerics.classification import auc, bootstrap_interval, calibration
-from aneuflow.risk.learned import column_names
+from aneuflow.risk.learned import MODEL_FILE, ORIGIN_FILE, column_names
+from aneuflow.risk.origin import BINS as KEPT_BINS
+from aneuflow.risk.origin import Distribution, Origin, origin_text
 from aneuflow.risk.train.sums import BINS, StudyPlan
 from aneuflow.risk.train.together import Learned, covariance_of
 from aneuflow.types import FloatArray
 
 BOOTSTRAPS = 1000
+NO_COLUMN = "rows of several sites"
 
 
 @dataclass(frozen=True)
 class Released:
-    """The model's JSON content, all numbers of the training, and the card in Markdown."""
+    """The model and what is kept of its tables as JSON text, all numbers of the training, and the card in Markdown."""
 
-    content: dict[str, Any]
+    model: str
+    origin: str
     results: dict[str, Any]
     card: str
 
     def files(self) -> dict[str, str]:
         """File names and texts."""
-        model, results = (json.dumps(part, indent=1, ensure_ascii=False) + "\n" for part in (self.content, self.results))
-        return {"resemblance.json": model, "results.json": results, "card.md": self.card}
+        results = json.dumps(self.results, indent=1, ensure_ascii=False) + "\n"
+        return {MODEL_FILE: self.model, ORIGIN_FILE: self.origin, "results.json": results, "card.md": self.card}
 
 
 def released(learned: Learned, plan: StudyPlan, sites: int, told: Sequence[str]) -> Released:
     """Model, numbers and card of a model that all of `sites` accepted; `told`: what happened to sites on the way."""
     fit = learned.fit
-    cases, ruptured, patients = (int(count) for count in fit.counts)
+    cases, ruptured, patients = (int(count) for count in fit.counts[0])
     reached = performance_of(learned.outcomes)
     facts = {
         "id": plan.id,
@@ -47,9 +51,10 @@ def released(learned: Learned, plan: StudyPlan, sites: int, told: Sequence[str])
         "cases": cases,
         "ruptured": ruptured,
         "patients": patients,
-        "missing": dict(fit.missing),
+        "missing": {name: int(array[-1]) for name, array in _answers(learned, plan).items()},
         "ruptured_share": round(ruptured / cases, 4),
         "plan_sha256": plan.sha256,
+        "sha256": _sha256_of_counts(learned),
     }
     terms = _written_terms(learned, plan)
     version = hashlib.sha256(json.dumps([facts, terms], sort_keys=True).encode()).hexdigest()[:8]
@@ -67,7 +72,8 @@ def released(learned: Learned, plan: StudyPlan, sites: int, told: Sequence[str])
         "performance": {name: round(value, 4) for name, value in reached.items()},
     }
     results = {"steps": list(fit.steps), "sites": list(told), "outcomes": learned.outcomes.tolist(), "performance": reached}
-    return Released(content, results, _card(content, results))
+    model = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    return Released(model, origin_text(_origin(learned, plan, model)), results, _card(content, results))
 
 
 def performance_of(outcomes: FloatArray) -> dict[str, float]:
@@ -81,6 +87,46 @@ def performance_of(outcomes: FloatArray) -> dict[str, float]:
         "auc": auc(truth, chance), "low": low, "high": high, "calibration_slope": found.slope,
         "calibration_intercept": found.intercept, "calibration_error": found.ece, "brier": found.brier,
     }  # fmt: skip
+
+
+def _answers(learned: Learned, plan: StudyPlan) -> dict[str, FloatArray]:
+    """The counts of each answer, unknown last."""
+    return dict(zip([*plan.numbers, *plan.levels], learned.fit.counts[1:], strict=True))
+
+
+def _sha256_of_counts(learned: Learned) -> str:
+    """What stands for the hash of the table, whose rows nobody has seen together."""
+    return hashlib.sha256(json.dumps([array.tolist() for array in learned.fit.counts]).encode()).hexdigest()
+
+
+def _origin(learned: Learned, plan: StudyPlan, model: str) -> Origin:
+    """What is kept of the tables: distributions. No site told marks by which its rows and patients would be known again."""
+    answers = {}
+    for name, counts in _answers(learned, plan).items():
+        if name in plan.numbers:
+            answers[name] = _distribution(counts[:-1], plan.edges(name), int(counts[-1]))
+        else:
+            kept = {level: int(count) for level, count in sorted(zip(plan.levels[name], counts, strict=False)) if count}
+            answers[name] = Distribution(tuple(kept.values()), int(counts[-1]), levels=tuple(kept))
+    return Origin(
+        model=hashlib.sha256(model.encode()).hexdigest(),
+        table=_sha256_of_counts(learned),
+        answers={term["answer"]: answers[term["answer"]] for term in learned.fit.terms},
+        probability=_distribution(learned.probabilities, np.linspace(0.0, 1.0, BINS + 1), 0),
+        # No table has it: whether a row was among those trained on cannot be told, and is not said to be no.
+        columns=(NO_COLUMN,),
+        rows=(),
+        patients=(),
+    )
+
+
+def _distribution(counts: FloatArray, edges: FloatArray, unknown: int) -> Distribution:
+    """A histogram in fewer bins of about equal count, as `numbers_kept` makes them of rows."""
+    below = np.cumsum(counts) / counts.sum()
+    ends = np.unique(np.searchsorted(below, np.arange(1, KEPT_BINS) / KEPT_BINS) + 1)
+    ends = ends[ends < len(counts)]
+    kept = [int(part.sum()) for part in np.split(counts, ends)]
+    return Distribution(tuple(kept), unknown, edges=tuple(float(f"{edge:.6g}") for edge in edges[ends]))
 
 
 def _written_terms(learned: Learned, plan: StudyPlan) -> list[dict[str, Any]]:

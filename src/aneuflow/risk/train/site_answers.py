@@ -13,6 +13,7 @@ from aneuflow.risk.train.sums import (
     SiteParts,
     StudyPlan,
     Sums,
+    all_known,
     bounded,
     count_sums,
     is_worse,
@@ -24,6 +25,9 @@ from aneuflow.risk.train.sums import (
 )
 from aneuflow.risk.train.together import Question, fit_together
 from aneuflow.types import FloatArray
+
+# The last array of these answers is the site's vote: [1 where it is against, 1].
+VOTED = ("step", "outcomes")
 
 
 def answer(parts: SiteParts, plan: StudyPlan, question: Question) -> Sums:
@@ -44,11 +48,13 @@ def answer(parts: SiteParts, plan: StudyPlan, question: Question) -> Sums:
 
 
 def _outcomes(parts: SiteParts, plan: StudyPlan, told: Mapping[str, Any]) -> Sums:
-    """Held-out patients by probability, and the vote against the model of this site's patients alone."""
+    """Held-out patients by probability, those trained on with all answers known, and the vote against the site's own model."""
     coefficients = np.asarray(told["coefficients"])
     counts = outcome_counts(parts.held_out, predictions(parts.held_out, told["terms"], coefficients))
+    known = parts.training.rows(all_known(parts.training, told["terms"]))
+    probabilities = outcome_counts(known, predictions(known, told["terms"], coefficients)).sum(axis=0)
     worse = is_worse(log_losses(parts.locked, told["terms"], coefficients) - alone_losses(parts, plan))
-    return [counts, np.array([float(worse), 1.0])]
+    return [counts, probabilities, np.array([float(worse), 1.0])]
 
 
 def alone_losses(parts: SiteParts, plan: StudyPlan) -> FloatArray:

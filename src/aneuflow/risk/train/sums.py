@@ -175,6 +175,18 @@ def is_worse(differences: FloatArray) -> bool:
     return bool(differences.mean() > min(WORSE, max(SLIGHT, chance)))
 
 
+def all_known(cohort: Cohort, terms: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.bool_]:
+    """(n,) whether all answers of the terms are known."""
+    known = np.ones(len(cohort), dtype=bool)
+    for term in terms:
+        name = term["answer"]
+        if term["kind"] == "number":
+            known &= np.isfinite(cohort.numbers[name])
+        else:
+            known &= np.array([value is not None for value in cohort.levels[name]])
+    return known
+
+
 def outcome_counts(cohort: Cohort, chance: FloatArray) -> FloatArray:
     """(2, bins) counts of unruptured and ruptured patients by their predicted probability."""
     edges = np.linspace(0.0, 1.0, BINS + 1)

@@ -25,7 +25,7 @@ LEAST_CASES = 40
 LARGEST_COEFFICIENT = 6.0
 CONVERGED = 1e-3
 MOST_STEPS = 15
-# Sums are quantized on their way; what is impossible by less than this is not.
+# Sums are quantized on their way; what is impossible by less than this, or by so much of the largest entry, is not.
 ROUNDING = 1e-6
 
 
@@ -44,34 +44,38 @@ Ask = Callable[[Question], Sums]
 
 @dataclass(frozen=True)
 class Fit:
-    """Coefficients (base first) on `terms`, their curvature of the log-likelihood, divided by the cases; the first counts that
-    were asked for (cases, ruptured, patients); how often each answer is missing; what became of each step.
+    """Coefficients (base first) on `terms`, their curvature of the log-likelihood, divided by the cases; all sites' counts as
+    `count_sums` gives them; what became of each step.
     """
 
     terms: tuple[dict[str, Any], ...]
     coefficients: FloatArray
     curvature: FloatArray
-    counts: FloatArray
-    missing: Mapping[str, int]
+    counts: Sums
     steps: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Learned:
-    """A fit that every site accepted, and `outcomes` (2, bins): held-out patients, unruptured and ruptured, by probability."""
+    """A fit that every site accepted; `outcomes` (2, bins): held-out patients, unruptured and ruptured, by probability;
+    `probabilities` (bins,): those trained on, where all answers of the model are known.
+    """
 
     fit: Fit
     outcomes: FloatArray
+    probabilities: FloatArray
 
 
 def learn_together(ask: Ask, plan: StudyPlan) -> Learned:
     """The model of all sites' patients, judged by the sites. Raises MethodError where one of them does better alone."""
     fit = fit_together(ask, plan)
     told = {"terms": fit.terms, "coefficients": fit.coefficients.tolist()}
-    outcomes, votes = ask(Question("outcomes", json.dumps(told), MOST_CASES))
+    outcomes, probabilities, votes = ask(Question("outcomes", json.dumps(told), MOST_CASES))
     if refused := outvoted(votes):
         raise MethodError(f"The model is not released: {refused} than a model of their own patients alone.")
-    return Learned(fit, np.round(np.maximum(outcomes, 0.0)))
+    if why := impossible_outcomes([outcomes, probabilities], fit.counts[0][0]):
+        raise MethodError(f"The sites' outcomes cannot be sums of patients: {why}; find the site that sends them.")
+    return Learned(fit, np.round(np.abs(outcomes)), np.round(np.abs(probabilities)))
 
 
 def fit_together(ask: Ask, plan: StudyPlan) -> Fit:
@@ -86,8 +90,7 @@ def fit_together(ask: Ask, plan: StudyPlan) -> Fit:
     told = {"terms": terms, "cases": cases}
     terms = with_moments(terms, _asked_twice(ask, Question("moments", json.dumps(told), 1.0), plan, terms))
     coefficients, curvature, steps = _newton(ask, terms, cases, ruptured, plan.penalty)
-    missing = dict(zip([*plan.numbers, *plan.levels], (int(array[-1]) for array in counts[1:]), strict=True))
-    return Fit(tuple(terms), coefficients, curvature, counts[0], missing, tuple(steps))
+    return Fit(tuple(terms), coefficients, curvature, counts, tuple(steps))
 
 
 def _asked_twice(ask: Ask, question: Question, plan: StudyPlan, terms: Sequence[Mapping[str, Any]]) -> Sums:
@@ -187,8 +190,8 @@ def impossible_counts(sums: Sums, plan: StudyPlan) -> str:
     """Why these can be no counts of patients; empty where they can."""
     if not all(np.isfinite(array).all() for array in sums):
         return "a count is no finite number"
-    cases, ruptured, patients = sums[0]
-    if any(np.abs(array - np.round(array)).max() > 0.2 or array.min() < -0.2 for array in sums):
+    cases, ruptured, patients = np.round(sums[0])
+    if not all(_whole(array) for array in sums):
         return "a count is negative or no whole number"
     if not (LEAST_CASES <= cases <= MOST_CASES and 0 < ruptured < cases and 0 < patients <= cases):
         return f"{cases:.0f} cases, {ruptured:.0f} ruptured, {patients:.0f} patients"
@@ -196,6 +199,22 @@ def impossible_counts(sums: Sums, plan: StudyPlan) -> str:
         if abs(array.sum() - cases) > 0.5:
             return f"{name} is counted {array.sum():.0f} times in {cases:.0f} cases"
     return ""
+
+
+def impossible_outcomes(sums: Sums, cases: float) -> str:
+    """Why these can be no counts by probability of `outcomes` (a part of the patients each); empty where they can."""
+    if not all(np.isfinite(array).all() and _whole(array) for array in sums):
+        return "a count is negative or no whole number"
+    held_out, known = (array.sum() for array in sums)
+    # A fifth of the patients is held out and three fifths are trained on, rounded at each site; those of a site may be missing.
+    if not (0 < held_out <= cases and known <= cases + 0.5 and (sums[0].sum(axis=1) > 0).all()):
+        return f"{held_out:.0f} patients held out and {known:.0f} with all answers, of {cases:.0f} trained on"
+    return ""
+
+
+def _whole(array: FloatArray) -> bool:
+    """Whether the numbers are counts, but for what they lost by being quantized on their way."""
+    return bool(np.abs(array - np.round(array)).max() < 0.2 and array.min() > -0.2)
 
 
 def impossible_moments(sums: Sums, terms: Sequence[Mapping[str, Any]]) -> str:
@@ -212,17 +231,18 @@ def impossible_moments(sums: Sums, terms: Sequence[Mapping[str, Any]]) -> str:
 
 def impossible_step(sums: Sums, bound: float) -> str:
     """Why these can be no gradient and curvature of a log-likelihood; empty where they can."""
-    (share,), gradient, curvature, votes = sums
+    (share,), gradient, curvature = sums[:3]
     if not all(np.isfinite(array).all() for array in sums):
         return "a sum is no finite number"
-    if not 0 < share <= 1 + ROUNDING or votes[1] < 1 - ROUNDING or not -ROUNDING <= votes[0] <= votes[1] + ROUNDING:
-        return f"a share of {share:.3g} of the cases with {votes[0]:.1f} of {votes[1]:.1f} votes"
+    if not 0 < share <= 1 + ROUNDING * bound:
+        return f"a share of {share:.3g} of the cases"
+    slack = ROUNDING * bound
     # A row's chance p gives at most |x| to the gradient and x x / 4 to the curvature; the base's column is 1.
-    if np.abs(gradient).max() > bound**0.5 * share + ROUNDING or abs(gradient[0]) > share + ROUNDING:
+    if np.abs(gradient).max() > bound**0.5 * share + slack or abs(gradient[0]) > share + slack:
         return f"a gradient of {np.abs(gradient).max():.3g} is longer than any patients can make it"
-    if np.abs(curvature).max() > bound * share / 4 + ROUNDING or not 0 < curvature[0, 0] <= share / 4 + ROUNDING:
+    if np.abs(curvature).max() > bound * share / 4 + slack or not 0 < curvature[0, 0] <= share / 4 + slack:
         return f"a curvature of {np.abs(curvature).max():.3g} is larger than any patients can make it"
-    if np.abs(curvature - curvature.T).max() > ROUNDING or np.linalg.eigvalsh(curvature)[0] < -ROUNDING * len(curvature):
+    if np.abs(curvature - curvature.T).max() > slack or np.linalg.eigvalsh(curvature)[0] < -slack * len(curvature):
         return "the curvature is not that of a log-likelihood (negative in a direction)"
     return ""
 
