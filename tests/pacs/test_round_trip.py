@@ -54,7 +54,9 @@ def test_out_of_the_archive_and_back(orthanc: Orthanc, tmp_path: Path, monkeypat
     aneuflow("pacs", "send", orthanc.web, tmp_path / "results")
 
     listed = aneuflow("pacs", "find", orthanc.dimse, "--study", study).splitlines()
-    assert sorted(line.split("\t")[2] for line in listed) == ["CT", "DOC", "SEG", "SR"]
+    assert sorted(line.split("\t")[2] for line in listed) == ["CT", "DOC", "SEG", "SEG", "SR"]
+    regions = pydicom.dcmread(tmp_path / "results/regions.dcm")
+    assert regions.SOPClassUID.name == "Surface Segmentation Storage" and regions.StudyInstanceUID == study
     seg = pydicom.dcmread(tmp_path / "results/segmentation.dcm")
     assert [item.SegmentLabel for item in seg.SegmentSequence] == ["Parent artery and branches", "Aneurysm sac"]
     # Whatever was segmented is bright: the segments lie on the vessel, slice by slice.
