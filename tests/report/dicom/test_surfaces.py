@@ -74,9 +74,9 @@ def test_the_object_passes_dciodvfy_and_dcmdump(where: str, request: pytest.Fixt
 
 def test_every_region_is_a_segment_with_its_code_place_and_algorithm(joined: Path, risk: Risk) -> None:
     dataset = pydicom.dcmread(joined)
-    assert len({region.kind for region in risk.regions}) >= 2
-    assert len(dataset.SegmentSequence) == dataset.NumberOfSurfaces == len(risk.regions)
-    for number, (item, region) in enumerate(zip(dataset.SegmentSequence, risk.regions, strict=True), start=1):
+    assert len({region.kind for region in risk.defined}) >= 2
+    assert len(dataset.SegmentSequence) == dataset.NumberOfSurfaces == len(risk.defined)
+    for number, (item, region) in enumerate(zip(dataset.SegmentSequence, risk.defined, strict=True), start=1):
         kind = item.SegmentedPropertyTypeCodeSequence[0]
         entry = quantity(region.kind)
         assert kind.CodeMeaning == entry.name_en and kind.CodingSchemeDesignator == "99ANEUFLOW"
@@ -92,7 +92,7 @@ def test_points_are_those_of_the_wall_and_areas_those_of_the_regions(joined: Pat
     wall = risk.wall
     assert wall is not None
     found = meshes(pydicom.dcmread(joined))
-    for number, region in enumerate(risk.regions, start=1):
+    for number, region in enumerate(risk.defined, start=1):
         points, triangles = found[number]
         near = np.linalg.norm(wall.points - np.asarray(region.center_mm), axis=1) < 15.0
         away = np.linalg.norm(points[:, None, :] - wall.points[None, near, :], axis=2).min(axis=1)
