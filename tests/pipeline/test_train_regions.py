@@ -112,21 +112,19 @@ def test_painting_training_and_grading_with_own_labels(tmp_path: Path) -> None:
     done("assess", lumen, "-o", cases / "first", "--fast", "--shape-only")
     wall = PolyData(cases / "first" / LUMEN)
     flow = PolyData(cases / "first" / "prediction" / "wall.vtp")
-    sac, shear = (
-        wall.point_arrays["region"] == REGION_SAC,
-        flow.point_arrays["TAWSS"][cKDTree(flow.points).query(wall.points)[1]],
-    )
+    sac = wall.point_arrays["region"] == REGION_SAC
+    shear = flow.point_arrays["TAWSS"][cKDTree(flow.points).query(wall.points)[1]]
     painted = sac & (shear < np.median(shear[sac]))
-    for name in ("second", "third"):
-        shutil.copytree(cases / "first", cases / name)
+    shutil.copytree(cases / "first", cases / "second")
     for case in cases.iterdir():
         for reader, percent in (("ann", 50), ("ben", 55), ("eve", 48)):
             label = sac & (shear < np.percentile(shear[sac], percent))
             write_labels(case, reader, WallLabels(label.astype(np.uint8), ("suspicious",)))
 
     said = done("train", "regions", cases, "-o", own, "--python", TRAINING_PYTHON, "--threads", 1)
-    assert "3 readers, Fleiss' kappa 0.9" in said and "left out, network" in said
+    assert "3 readers, Fleiss' kappa" in said and "left out, network" in said
     results = json.loads((own / "results.json").read_text())
+    assert 0.8 < results["agreement"]["kappa"] < 0.95
     assert results["left out"]["network"]["suspicious"]["patients"] > 0.8
     assert "ann and ben" in (own / "card.md").read_text()
 
@@ -139,4 +137,4 @@ def test_painting_training_and_grading_with_own_labels(tmp_path: Path) -> None:
     assert dice(found, there, vertex_areas(risk.wall.points, risk.wall.triangles)) > 0.75
     assert risk.grade == before.grade and risk.defined == before.defined
     shown = risk_values(risk, "en")
-    assert shown is not None and "3 readers painted on 3 walls" in shown["learned"]
+    assert shown is not None and "3 readers painted on 2 walls" in shown["learned"]

@@ -238,6 +238,10 @@ def results_text(results: Mapping[str, Any]) -> str:
                 continue
             cells = [f"{id} {_shown(found[id]['patients'])} ({_shown(found[id]['pooled'])})" for id in results["classes"]]
             lines.append(f"{part + ', ' + name:<48}" + "   ".join(cells))
+        gain = results.get(part, {}).get("gain", {})
+        if gain:
+            cells = [f"{id} {found['mean']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})" for id, found in gain.items()]
+            lines.append(f"{part + ', network less definitions (95 %)':<48}" + "   ".join(cells))
     agreement = results["agreement"]
     if agreement:
         lines.append(

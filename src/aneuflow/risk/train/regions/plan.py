@@ -24,7 +24,7 @@ class RegionsPlan:
     card: Mapping[str, Any]
     width: int = 16
     epochs: int = 20
-    least_steps: int = 400
+    least_steps: int = 300
     batch: int = 4
     learning_rate: float = 3e-3
     weight_decay: float = 0.3
