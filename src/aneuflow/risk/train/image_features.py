@@ -32,15 +32,15 @@ def read_retest(path: Path) -> dict[str, Any]:
 
 
 def check_reliable(columns: Iterable[str], retest: Mapping[str, Any] | None) -> None:
-    """Raises InputError naming the first column of an image feature whose intraclass correlation is not recorded as over 0.75."""
+    """Raises InputError naming the first column of an image feature that has no recorded intraclass correlation over 0.75."""
     icc = _icc(retest)
     for name in columns:
         if not name.startswith(PREFIX):
             continue
         if name not in icc:
             raise InputError(
-                f"Column {name} is an image feature without a recorded reliability; measure it with `aneuflow radiomics --retest` "
-                "and give that file with --retest, or leave the column out."
+                f"Column {name} is an image feature without a recorded reliability; measure it with `aneuflow radiomics "
+                "--retest` and give that file with --retest, or leave the column out."
             )
         value = icc[name]
         if value is None or value <= LEAST_ICC:
