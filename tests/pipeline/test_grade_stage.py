@@ -72,6 +72,13 @@ def predicted(case: CaseFolder, declines: bool = False) -> StageEnd:
     return StageEnd(STAGE, "done", 0.0)
 
 
+def test_a_grade_alone_reads_the_prediction_of_a_fast_case(case: CaseFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "predict_flow", lambda case, *_: predicted(case))
+    ends(case, None, predict={"fast": True})
+    assert ends(case, "grade", predict={"fast": True}, grade={"samples": 16})[-1] == ("grade", "done")
+    assert read_by_grade(case) == {"model", "morphology", "boundary", "prediction"}
+
+
 def test_a_fast_case_is_graded_by_a_prediction_until_it_is_simulated(case: CaseFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "predict_flow", lambda case, *_: predicted(case))
     fast = {"predict": {"fast": True}}

@@ -190,7 +190,8 @@ def _run_chain(case: CaseFolder, settings: Settings, last: str | None, progress:
         if _is_valid(case, stage.name, key):
             ends.append(StageEnd(stage.name, "kept", 0.0))
         elif last == GRADE.name and stage in FLOW_STAGES:
-            left_out |= {flow_stage.folder for flow_stage in FLOW_STAGES}
+            # A prediction in the place of the simulation rests on the boundary conditions, which then stay.
+            left_out |= {stage.folder} if has_current_prediction(case) else {each.folder for each in FLOW_STAGES}
         elif stage.name == SIMULATE.name and last != stage.name and (end := _predicted(case, settings, progress)):
             ends.append(end)
             left_out.add(stage.folder)
