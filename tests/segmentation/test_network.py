@@ -82,10 +82,21 @@ def test_the_maps_lie_where_the_image_does() -> None:
     assert len(places) > 200 and np.percentile(tube(affine, 1.8)(places), 95) < 0.4
 
 
-def test_a_missing_foreign_or_empty_handed_network_is_named() -> None:
+def test_a_rotational_angiogram_or_a_threshold_takes_the_wall_from_the_image() -> None:
+    affine = turned()
+    volume = angiogram(tube(affine, 1.8), affine, noise=0.0)
+    by_network = SegmentSettings(segmenter="network", model=str(BRIGHT))
+    rotational = Volume(volume.values, volume.affine, "3DRA", "")
+    given = by_network.model_copy(update={"threshold": 250.0})
+    assert "half of the network's lumen" in segment(volume, by_network).method
+    for image, settings in ((rotational, by_network), (volume, given)):
+        result = segment(image, settings)
+        assert "half maximum" in result.method
+        assert abs(wall_errors(result, tube(affine, 1.8)).mean()) < 0.06
+
+
+def test_a_missing_or_foreign_network_is_named() -> None:
     image = Volume(np.zeros((20, 20, 20), np.float32), np.eye(4), "MRA", "")
-    with pytest.raises(InputError, match="--model"):
-        segment(image, SegmentSettings(segmenter="network"))
     with pytest.raises(InputError, match="is no file"):
         load_network(Path("no-such.onnx"))
     with pytest.raises(InputError, match="no ONNX file that can be run"):

@@ -80,7 +80,11 @@ OPTIONS: Mapping[str, Option] = {
     "modality": Option("input", "modality", str, "CTA, MRA, 3DRA or auto."),
     "segmenter": Option("segment", "segmenter", str, "How the lumen is found in an image: threshold or network."),
     "model": Option(
-        "segment", "model", Path, "ONNX file of `aneuflow train segmenter`, for --segmenter network.", parse=_parse_file
+        "segment",
+        "model",
+        Path,
+        "ONNX file of `aneuflow train segmenter`, for --segmenter network; else the one that ships.",
+        parse=_parse_file,
     ),
     "inlet": Option(
         "model",

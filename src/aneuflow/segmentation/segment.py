@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aneuflow.errors import InputError
-from aneuflow.segmentation.network import load_network, segment_by_network
+from aneuflow.segmentation.network import load_network, segment_by_network, shipped_network
 from aneuflow.segmentation.settings import SegmentSettings
 from aneuflow.segmentation.threshold import segment_by_threshold
 from aneuflow.types import LabelMap, Progress, Volume, no_progress
@@ -19,6 +18,5 @@ def segment(volume: Volume, settings: SegmentSettings | None = None, progress: P
     settings = settings or SegmentSettings()
     if settings.segmenter == "threshold":
         return segment_by_threshold(volume, settings, progress)
-    if settings.model is None:
-        raise InputError("The segmenter network needs a trained model; give its file with --model FILE, or use threshold.")
-    return segment_by_network(load_network(Path(settings.model)), volume, settings, progress)
+    file = shipped_network() if settings.model is None else Path(settings.model)
+    return segment_by_network(load_network(file), volume, settings, progress)

@@ -15,7 +15,9 @@ class SegmentSettings(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf
         "threshold",
         description="Method: threshold (local half maximum, no network) or network (a trained model finds vessels).",
     )
-    model: str | None = Field(None, description="ONNX file of a segmenter made by `aneuflow train segmenter`, for network.")
+    model: str | None = Field(
+        None, description="ONNX file of a segmenter made by `aneuflow train segmenter`, for network; else the one that ships."
+    )
     threshold: float | None = Field(
         None,
         description="Grey value (HU in CT) of the vessel wall; by default half way between each vessel and what surrounds it.",
