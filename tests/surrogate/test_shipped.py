@@ -44,3 +44,5 @@ def test_a_fast_case_is_what_a_simulation_gives_within_its_intervals(tmp_path: P
         assert measure.low <= simulated[measure.id] <= measure.high, measure.id
     sac, true, fields = flow.region == REGION_SAC, flow.wall_fields["TAWSS"], corrected.wall_fields
     assert np.mean(((fields["TAWSS_low"] <= true) & (true <= fields["TAWSS_high"]))[sac]) > 0.8
+    # 0.34 when they were shipped: this vessel is of another source than those they learned from (docs/surrogate-card.md).
+    assert np.linalg.norm((fields["TAWSS"] - true)[sac]) / np.linalg.norm(true[sac]) < 0.36
