@@ -450,13 +450,23 @@ class RegionsOrigin:
     kappa: float | None = None
 
 
+@dataclass(frozen=True)
+class FlowNetworks:
+    """What predicted a flow: SHA-256 of the networks with their card, and of the database that they were trained on ("": not
+    known).
+    """
+
+    sha256: str
+    training_sha256: str
+
+
 @dataclass(frozen=True, eq=False)
 class Risk:
     """All that is said of risk.
 
     wall: None without flow; region_id (n,) int32: 0 none, else 1 + index into `regions`; fields: (n,) uint8 by kind of region;
     not_looked_for: kinds that this flow cannot show; answers: what was known, as text by name; regions_model: what marked the
-    learned regions, None where nothing was looked for.
+    learned regions, None where nothing was looked for; flow_networks: what predicted the flow, None where it was simulated.
     """
 
     wall: Surface | None
@@ -472,6 +482,7 @@ class Risk:
     flow_used: bool
     notes: tuple[Note, ...] = ()
     regions_model: RegionsOrigin | None = None
+    flow_networks: FlowNetworks | None = None
 
     @property
     def defined(self) -> tuple[WallRegion, ...]:

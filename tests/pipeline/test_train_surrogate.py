@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sys
@@ -97,7 +98,9 @@ def test_what_is_prepared_is_judged_by_patients_kept_apart(compact: Path, tmp_pa
     text = results_text(results)
     assert "coarse flow, scaled" in text and "decline 1 of 1 test cases" in text and "(sac_mean)" in text
     card = json.loads((target / "surrogate.json").read_text())
-    assert len(card["training_sha256"]) == 64 and set(card["training_sha256"]) <= set("0123456789abcdef")
+    names = ("cases.csv", "test.npz", "train.npz", "validation.npz")
+    lines = "\n".join(f"{name} {hashlib.sha256((compact / name).read_bytes()).hexdigest()}" for name in names)
+    assert card["training_sha256"] == hashlib.sha256(lines.encode()).hexdigest()
     assert card["patients"] == {"train": 3, "validation": 2, "test": 1} and card["members"] == {"coarse": 2, "free": 2}
     assert card["intervals"]["coarse"]["sac_mean"]["patients"] == 5
     assert card["intervals"]["free"]["sac_mean"]["patients"] == 2

@@ -17,7 +17,7 @@ from aneuflow.report.text import catalogue
 from aneuflow.risk import Clinical, Flow, GradeSettings, assess_risk
 from aneuflow.risk.questions import sites
 from aneuflow.risk.settings import Rules
-from aneuflow.types import Measure, Risk
+from aneuflow.types import FlowNetworks, Measure, Risk
 from tests.report.sample import sample_content
 
 ANSWERS: dict[str, Any] = {
@@ -52,6 +52,20 @@ def test_without_answers_there_is_no_grade_and_the_answers_are_named(content: Re
     assert [note.code for note in risk.grade.why] == ["grade_too_wide"]
     assert {change.answer for change in risk.grade.changes} >= {"site"}
     assert "site_not_given" in [note.code for note in risk.notes] and "basilar_tip" not in risk.proposed_sites
+
+
+def test_a_grade_that_rests_on_a_prediction_names_its_networks(content: ReportContent, tmp_path: Path) -> None:
+    method = {"networks": "ab" * 32, "members": 4, "coarse_flow": True, "training_sha256": "cd" * 32}
+    flow = replace(content.flow, numerics=method)
+    risk = assess(replace(content, flow=flow), steady=True, **ANSWERS)
+    assert risk.flow_networks == FlowNetworks("ab" * 32, "cd" * 32)
+    write_risk(tmp_path, risk)
+    assert read_risk(tmp_path).flow_networks == risk.flow_networks
+    for language in ("en", "zh"):
+        values = risk_values(risk, language)
+        assert values is not None and "abababababab…" in values["flow_networks"] and "cdcdcdcdcdcd…" in values["flow_networks"]
+    simulated = risk_values(assess(content, **ANSWERS), "en")
+    assert simulated is not None and simulated["flow_networks"] == ""
 
 
 def test_without_flow_the_grade_is_wider_and_says_so(content: ReportContent) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from aneuflow.surrogate.network import load_ensemble, shipped_networks
 from aneuflow.types import REGION_SAC
 
 LUMEN = Path(__file__).parents[2] / "examples" / "aneumo-case4" / "lumen.nii.gz"
+DOCS = Path(__file__).parents[2] / "docs"
 # The spacing of the database that they were trained on.
 LIKE_THE_DATABASE = {"input": {"kind": "mask"}, "simulate": {"steady": True, "resolution_mm": 0.24}}
 
@@ -22,6 +24,7 @@ def test_they_are_whole_small_and_say_what_they_warrant() -> None:
     folder = shipped_networks()
     ensemble = load_ensemble(folder)
     assert sum(file.stat().st_size for file in folder.iterdir()) < 20e6
+    assert ensemble.card["training_sha256"] in (DOCS / "surrogate-card.md").read_text("utf-8")
     for kind, intervals in ensemble.card["intervals"].items():
         assert len(ensemble.members[kind]) == ensemble.card["members"][kind] >= 3
         assert {"sac_mean", "point", "pressure_loss", "inflow_fraction"} <= set(intervals)
@@ -35,6 +38,8 @@ def test_a_fast_case_is_what_a_simulation_gives_within_its_intervals(tmp_path: P
     assert [end.stage for end in assess(LUMEN, case, tables)][-3:] == ["predict", "grade", "report"]
     assert not (case / "flow").exists()
     corrected = read_prediction(case / FOLDER)
+    networks = json.loads((case / "risk" / "risk.json").read_text("utf-8"))["flow_networks"]
+    assert networks == {"sha256": corrected.method["networks"], "training_sha256": corrected.method["training_sha256"]}
     assert "predicted by networks, not simulated" in (case / "report" / "report.html").read_text("utf-8")
     run_stage(case, "simulate")
     flow = store.read_flow(case / "flow")

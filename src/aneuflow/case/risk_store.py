@@ -13,7 +13,19 @@ from pydantic import TypeAdapter
 
 from aneuflow.case.files import PolyData, read_json, write_json, write_polydata
 from aneuflow.quantities import quantity
-from aneuflow.types import Grade, Measure, Note, RegionsOrigin, Resemblance, Risk, ScoreResult, Span, Surface, WallRegion
+from aneuflow.types import (
+    FlowNetworks,
+    Grade,
+    Measure,
+    Note,
+    RegionsOrigin,
+    Resemblance,
+    Risk,
+    ScoreResult,
+    Span,
+    Surface,
+    WallRegion,
+)
 
 ARRAYS = ("wall", "region_id", "fields")
 
@@ -53,6 +65,7 @@ def risk_of(content: Mapping[str, Any]) -> Risk:
         flow_used=content["flow_used"],
         notes=TypeAdapter(tuple[Note, ...]).validate_python(content["notes"]),
         regions_model=TypeAdapter(RegionsOrigin | None).validate_python(content.get("regions_model")),
+        flow_networks=TypeAdapter(FlowNetworks | None).validate_python(content.get("flow_networks")),
     )
 
 

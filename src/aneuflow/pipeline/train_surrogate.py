@@ -53,6 +53,7 @@ def prepare_cases(
         raise InputError(f"{compact} holds no {CASES}; give the folder that `aneuflow database pack` wrote.")
     plan = TrainingPlan(epochs=training.epochs)
     about = {"plan": json.loads(json.dumps(asdict(plan))), "resolution_mm": training.resolution_mm, "cases": {}}
+    about["training_sha256"] = compact_hash(compact)
     for split in SPLITS:
         rows, arrays = read_compact(compact, split)
         steady = [(place, row) for place, row in enumerate(rows) if row["kind"] == "steady"]
@@ -135,7 +136,7 @@ def evaluate(target: Path, progress: Progress = no_progress) -> Mapping[str, Any
         "members": {kind: len(members) for kind, members in ensemble.members.items()},
         "cases": {split: len(found) for split, found in cases.items()},
         "patients": {split: len({entry["patient"] for entry in about["cases"][split].values()}) for split in SPLITS},
-        "training_sha256": _hash_of(target / PREPARED / "train"),
+        "training_sha256": about["training_sha256"],
         "shape": list(SHAPE),
         "limits": calibrate.limits_of(np.stack([c["scalars"] for c in cases["train"].values() if c["region"].any()])),
         "intervals": intervals,
@@ -151,9 +152,9 @@ def evaluate(target: Path, progress: Progress = no_progress) -> Mapping[str, Any
     return results
 
 
-def _hash_of(folder: Path) -> str:
-    """SHA-256 of the names and contents of a split's cases."""
-    lines = [f"{file.stem} {file_hash(file)}" for file in sorted(folder.glob("*.npz"))]
+def compact_hash(compact: Path) -> str:
+    """SHA-256 of the names and contents of a compact form's files: the table of its cases and each split's arrays."""
+    lines = [f"{name} {file_hash(compact / name)}" for name in sorted([CASES, *(f"{split}.npz" for split in SPLITS)])]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -46,6 +46,7 @@ def risk_values(risk: Risk | None, language: Language) -> dict[str, Any] | None:
         "oscillation": any(measure.id == "region_osi" for region in risk.regions for measure in region.values),
         "learned": _learned_regions(risk, language),
         "flow_used": risk.flow_used,
+        "flow_networks": _flow_networks(risk, language),
         "not_looked_for": _listed(
             [quantity_name(language, quantity(kind)) for kind in risk.not_looked_for] if risk.flow_used else [], language
         ),
@@ -157,6 +158,14 @@ def _learned_regions(risk: Risk, language: Language) -> str:
     if any(region.is_learned for region in risk.regions):
         return said
     return ("" if language == "zh" else " ").join([said, text(language, "risk.learned_none")])
+
+
+def _flow_networks(risk: Risk, language: Language) -> str:
+    """Which networks predicted the flow of regions and grade, empty where it was simulated."""
+    made = risk.flow_networks
+    if made is None:
+        return ""
+    return text(language, "risk.flow_networks", networks=made.sha256[:12], flows=made.training_sha256[:12] or "–")
 
 
 def _span(span: Span, decimals: int = 1) -> str:

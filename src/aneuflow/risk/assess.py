@@ -20,6 +20,7 @@ from aneuflow.risk.settings import GradeSettings, default_rules
 from aneuflow.types import (
     Evidence,
     FloatArray,
+    FlowNetworks,
     FlowSolution,
     LumenModel,
     Measure,
@@ -116,7 +117,13 @@ def assess_risk(
         flow_used=wall is not None,
         notes=(*notes, *asked),
         regions_model=None if network is None else network.origin,
+        flow_networks=None if flow is None or wall is None else _networks_of(flow.solution),
     )
+
+
+def _networks_of(solution: FlowSolution) -> FlowNetworks | None:
+    method = solution.numerics
+    return FlowNetworks(method["networks"], method.get("training_sha256", "")) if "networks" in method else None
 
 
 class _Judge:

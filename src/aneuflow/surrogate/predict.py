@@ -86,6 +86,7 @@ def predict(
         _measures(answer, tawss, uncertain, flow, factors, scales, boundary),
         {
             "networks": ensemble.digest,
+            **({"training_sha256": card["training_sha256"]} if "training_sha256" in card else {}),
             "members": len(ensemble.members["free" if coarse is None else "coarse"]),
             "coarse_flow": coarse is not None,
         },
