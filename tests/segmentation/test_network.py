@@ -82,6 +82,24 @@ def test_the_maps_lie_where_the_image_does() -> None:
     assert len(places) > 200 and np.percentile(tube(affine, 1.8)(places), 95) < 0.4
 
 
+@pytest.mark.parametrize("shear", [0.0, -0.3], ids=["oblique", "sheared"])
+def test_what_is_far_from_vessels_costs_no_memory_and_moves_no_wall(shear: float) -> None:
+    affine, rng = turned(shear), np.random.default_rng(1)
+    small = angiogram(tube(affine, 1.8), affine)
+    before, after = np.array([5, 40, 20]), np.array([5, 20, 50])
+    large = rng.normal(100, 10, small.values.shape + before + after).astype(np.float32)
+    large[tuple(slice(a, a + n) for a, n in zip(before, small.values.shape, strict=True))] = small.values
+    moved = affine.copy()
+    moved[:3, 3] -= affine[:3, :3] @ before
+    result = segment(Volume(large, moved, "MRA", ""), SegmentSettings(segmenter="network", model=str(BRIGHT)))
+    assert result.labels.size < 0.4 * large.size * abs(np.linalg.det(affine[:3, :3])) / abs(
+        np.linalg.det(result.affine[:3, :3])
+    )
+    errors = wall_errors(result, tube(affine, 1.8))
+    along = errors < 0.5  # not the tube's two ends, which lie inside this image
+    assert along.mean() > 0.9 and abs(errors[along].mean()) < 0.06
+
+
 def test_a_rotational_angiogram_or_a_threshold_takes_the_wall_from_the_image() -> None:
     affine = turned()
     volume = angiogram(tube(affine, 1.8), affine, noise=0.0)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ _CANDIDATE = 0.1
 _LUMEN = 0.5
 _FOLLOW_SHARE = 0.15
 _FEWEST_VOXELS = 20
+# As far as the tissue around a vessel is looked at (`walls.background`).
+_MARGIN_MM = 10.0
 # Its kernel and voxels are so small that the image says where the wall is; elsewhere blood dims toward the wall, and the
 # network, which learned that from true lumens, places it with less error (docs/segmentation.md).
 _SHARP = "3DRA"
@@ -97,20 +100,23 @@ def segment_by_network(
     The network says where arteries are. In a rotational angiogram, or with a threshold given, the image says where their wall
     is, else the network's share of lumen: see `walls.labels_within`. Raises InputError where no vessel is found.
     """
-    lumen, _, _ = network_maps(network, volume, lambda fraction, message: progress(0.6 * fraction, message))
-    return labels_of_map(lumen, network, volume, settings, progress)
+    lumen, _, place = network_maps(network, volume, lambda fraction, message: progress(0.6 * fraction, message))
+    return labels_of_map(lumen, place, network, volume, settings, progress)
 
 
 def labels_of_map(
-    lumen: Float32Array, network: Network, volume: Volume, settings: SegmentSettings, progress: Progress = no_progress
-) -> LabelMap:
-    """As `segment_by_network`, from the network's probability of lumen as `network_maps` gives it."""
+    lumen: Float32Array, place: FloatArray, network: Network, volume: Volume, settings: SegmentSettings,
+    progress: Progress = no_progress,
+) -> LabelMap:  # fmt: skip
+    """As `segment_by_network`, from the network's probability of lumen and its affine as `network_maps` gives them."""
+    # What follows takes some hundred bytes a voxel; most of an image is far from any vessel.
+    volume = _cut(volume, _vessels_box(lumen) @ place[:3, :3].T + place[:3, 3])
     spacing_mm = working_spacing(volume, settings)
     values, affine = resample_isotropic(volume.values, volume.affine, spacing_mm, order=3)
     np.clip(values, volume.values.min(), volume.values.max(), out=values)
-    # Both grids start at the same corner and run along the same axes.
-    ratio = np.full(3, spacing_mm / network.spacing_mm)
-    found = ndimage.affine_transform(lumen, ratio, output_shape=values.shape, order=3, mode="nearest").clip(0, 1)
+    # Both grids run along the same axes.
+    ratio, start = np.full(3, spacing_mm / network.spacing_mm), np.linalg.solve(place, affine[:, 3])[:3]
+    found = ndimage.affine_transform(lumen, ratio, start, output_shape=values.shape, order=3, mode="nearest").clip(0, 1)
     contrast = _contrast(values, found, volume.modality, spacing_mm)
     follow, wall = _FOLLOW_SHARE * contrast.lumen, "local half maximum"
     if volume.modality != _SHARP and settings.threshold is None:
@@ -121,6 +127,30 @@ def labels_of_map(
     keep[0] = False
     candidates = Candidates(keep[parts], contrast, affine, spacing_mm, follow)
     return labels_within(candidates, volume, settings, f"network {network.name}, wall at {wall}", progress)
+
+
+def _vessels_box(lumen: Float32Array) -> FloatArray:
+    """The corners (8, 3), in voxels, of the box around all that hangs together with lumen. Raises InputError."""
+    parts, _ = ndimage.label(lumen > _CANDIDATE, CORNERS)
+    boxes = ndimage.find_objects(parts)
+    kept = [boxes[part - 1] for part in np.unique(parts[lumen > _LUMEN])]
+    if not kept:
+        raise InputError(NO_VESSEL)
+    sides = np.array([[(side.start, side.stop - 1) for side in box] for box in kept])
+    ends = np.stack([sides[:, :, 0].min(axis=0), sides[:, :, 1].max(axis=0)])
+    return np.array(list(product(*ends.T)), float)
+
+
+def _cut(volume: Volume, corners_mm: FloatArray) -> Volume:
+    """The part of `volume` that holds these points (n, 3), with a margin."""
+    index = (corners_mm - volume.affine[:3, 3]) @ np.linalg.inv(volume.affine[:3, :3]).T
+    margin = _MARGIN_MM / np.linalg.norm(volume.affine[:3, :3], axis=0)
+    low = np.maximum(np.floor(index.min(axis=0) - margin), 0).astype(int)
+    high = np.minimum(np.ceil(index.max(axis=0) + margin).astype(int) + 1, volume.values.shape)
+    affine = volume.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ low
+    part = tuple(slice(start, stop) for start, stop in zip(low, high, strict=True))
+    return replace(volume, values=volume.values[part], affine=affine)
 
 
 def _contrast(values: Float32Array, found: Float32Array, modality: str, spacing_mm: float) -> Contrast:
