@@ -32,7 +32,7 @@ from aneuflow.risk.train.sums import (
     site_parts,
 )
 from aneuflow.risk.train.table import Cohort, read_cohort, read_columns
-from aneuflow.risk.train.together import Ask, Question, fit_together, learn_together, quantiles
+from aneuflow.risk.train.together import Ask, Question, contradiction, fit_together, learn_together, quantiles
 from tests.conftest import shared_data
 
 PLAN = read_study_plan()
@@ -174,8 +174,8 @@ def every_step(change: Callable[[Sums, int], Sums]) -> Spoil:
     return lambda question, sums, count: change(sums, count) if question.kind == "step" else sums
 
 
-def once(change: Callable[[Sums, int], Sums]) -> Spoil:
-    return lambda question, sums, count: change(sums, count) if question.kind == "step" and count == 5 else sums
+def once(change: Callable[[Sums, int], Sums], when: int) -> Spoil:
+    return lambda question, sums, count: change(sums, count) if question.kind == "step" and count == when else sums
 
 
 def noise(sums: Sums, count: int) -> Sums:
@@ -187,6 +187,9 @@ RUBBISH: dict[str, Callable[[Sums, int], Sums]] = {
     "not a number": lambda sums, _: [array * np.nan for array in sums],
     "huge": lambda sums, _: [np.full_like(array, 1e30) for array in sums],
     "huge gradient": lambda sums, _: [sums[0], 1e30 * sums[1], *sums[2:]],
+    "half more": lambda sums, _: [sums[0], 1.5 * sums[1], *sums[2:]],
+    "three times": lambda sums, _: [sums[0], 3.0 * sums[1], *sums[2:]],
+    "all twice": lambda sums, _: [sums[0], 2.0 * sums[1], 2.0 * sums[2], sums[3]],
     "ten times": lambda sums, _: [sums[0], 10.0 * sums[1], *sums[2:]],
     "signs turned": lambda sums, _: [sums[0], -sums[1], -sums[2], np.array([0.0, 1.0])],
     "gradient turned": lambda sums, _: [sums[0], -sums[1], sums[2], np.array([0.0, 1.0])],
@@ -203,11 +206,27 @@ def test_lasting_rubbish_makes_no_model(sites: list[SiteParts], kind: str, which
 
 @pytest.mark.parametrize("which", [0, 1, 2])
 @pytest.mark.parametrize("kind", RUBBISH)
-def test_rubbish_of_a_moment_is_overcome(sites: list[SiteParts], kind: str, which: int) -> None:
-    fit = learn_together(asked(sites, once(RUBBISH[kind]), which), PLAN).fit
+@pytest.mark.parametrize("when", [3, 5])
+def test_rubbish_of_a_moment_is_overcome(sites: list[SiteParts], when: int, kind: str, which: int) -> None:
+    fit = learn_together(asked(sites, once(RUBBISH[kind], when), which), PLAN).fit
     honest = fit_together(asked(sites), PLAN)
     ours, theirs = (aucs(sites, lambda rows, of=of: predictions(rows, list(of.terms), of.coefficients)) for of in (fit, honest))  # type: ignore[misc]
     np.testing.assert_allclose(ours, theirs, atol=0.02)
+
+
+def test_the_gradient_changes_as_the_curvature_says() -> None:
+    """Of a parabola it does so exactly: a gradient that changes by twice of it is told, at any size of the step."""
+    curvature, moved = np.array([[2.0, 0.5], [0.5, 1.0]]), np.array([0.3, -0.2])
+    gradient, votes = np.array([1.0, -2.0]), np.array([0.0, 3.0])
+    before = [np.ones(1), gradient, curvature, votes]
+    for step in (moved, 0.01 * moved):
+        after = [np.ones(1), gradient - curvature @ step, curvature, votes]
+        assert contradiction(before, after, step, 1.0) == ""
+        doubled = [np.ones(1), gradient - 2.0 * curvature @ step, curvature, votes]
+        assert "changes by 100% of what the curvature says" in contradiction(before, doubled, step, 1.0)
+        fewer = [np.array([0.7]), 0.7 * doubled[1], curvature, np.array([0.0, 2.0])]
+        assert contradiction(before, fewer, step, 1.0) == ""
+        assert "though no site has left" in contradiction(before, [fewer[0], *after[1:]], step, 1.0)
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])

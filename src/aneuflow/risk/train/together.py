@@ -23,6 +23,9 @@ from aneuflow.types import FloatArray
 LEAST_CASES = 40
 # A column has mean 0 and spread 1: a coefficient beyond this would be odds of e^6 for one spread, more than any answer has.
 LARGEST_COEFFICIENT = 6.0
+# How far the change of the gradient may lie from what the curvature says, in parts of that. Honest steps (70 to 1,245 patients)
+# miss it by 8 % at most; where one site of three sends its gradient doubled, the first ones miss it by 28 to 74 %.
+LARGEST_MISS = 0.1
 CONVERGED = 1e-3
 MOST_STEPS = 15
 # Sums are quantized on their way; what is impossible by less than this, or by so much of the largest entry, is not.
@@ -111,21 +114,30 @@ def _newton(
     start = np.zeros(1 + sum(len(term["center"]) for term in terms))
     start[0] = np.log(ruptured / (cases - ruptured))
     curvature = np.zeros((len(start), len(start)))
+    last: tuple[FloatArray, Sums] | None = None
 
     def step(accepted: Weights, candidate: Weights) -> tuple[str, Weights]:
-        nonlocal curvature
+        nonlocal curvature, last
         told = {"terms": terms, "accepted": accepted[0].tolist(), "candidate": candidate[0].tolist(), "cases": cases}
         sums = ask(Question("step", json.dumps(told), bound))
         if refused := impossible_step(sums, bound) or outvoted(sums[-1]):
             return refused, candidate
+        if last is not None and (refused := contradiction(last[1], sums, candidate[0] - last[0], bound)):
+            return refused, candidate
         following = newton_step(sums, candidate[0], penalty, cases)
         if refused := too_far(following):
             return refused, candidate
-        curvature = sums[2]
+        curvature, last = sums[2], (candidate[0], sums)
         return "", [following]
 
-    (coefficients,), steps = agreed_steps(step, [start], MOST_STEPS, CONVERGED)
-    if np.array_equal(coefficients, start):
+    steps: list[str] = []
+    for _ in range(2):
+        # A false answer at the start is told by those that follow; a second try, since a fault of one moment may be over.
+        (coefficients,), tried = agreed_steps(step, [start], MOST_STEPS, CONVERGED)
+        steps, last = [*steps, *tried], None
+        if not np.array_equal(coefficients, start):
+            break
+    else:
         raise MethodError(f"No model was accepted by all sites ({'; '.join(steps)}); find the site that sends what is refused.")
     return coefficients, curvature, steps
 
@@ -244,6 +256,23 @@ def impossible_step(sums: Sums, bound: float) -> str:
         return f"a curvature of {np.abs(curvature).max():.3g} is larger than any patients can make it"
     if np.abs(curvature - curvature.T).max() > slack or np.linalg.eigvalsh(curvature)[0] < -slack * len(curvature):
         return "the curvature is not that of a log-likelihood (negative in a direction)"
+    return ""
+
+
+def contradiction(before: Sums, after: Sums, moved: FloatArray, bound: float) -> str:
+    """Why two steps' sums cannot be of the same patients, at coefficients that lie `moved` (k,) apart; empty where they can.
+
+    On the way from one to the other the gradient falls by the curvature times the way, here by the mean of both curvatures
+    (trapezoidal rule). Where a site has left in between, nothing is said.
+    """
+    if after[-1][1] < before[-1][1]:
+        return ""
+    if abs(float(after[0][0] - before[0][0])) > ROUNDING * bound:
+        return f"the share of the cases changes from {before[0][0]:.3g} to {after[0][0]:.3g}, though no site has left"
+    due = (before[2] + after[2]) @ moved / 2
+    missed, length = (float(np.linalg.norm(vector)) for vector in (before[1] - after[1] - due, due))
+    if missed > LARGEST_MISS * length + ROUNDING * bound:
+        return f"the gradient changes by {missed / length:.0%} of what the curvature says otherwise than it says"
     return ""
 
 
