@@ -17,6 +17,7 @@ from aneuflow.service.accounts import add_user
 from aneuflow.service.models import AuditEntry, Case, Membership, Upload
 from aneuflow.service.settings import ServiceSettings
 from aneuflow.service.system import System, open_system
+from tests.cli.run import run
 from tests.imaging.dicom_series import slice_writer
 from tests.pacs.conftest import Orthanc, orthanc  # noqa: F401 - a fixture
 from tests.service.browser import browsing, needs_browser
@@ -116,6 +117,33 @@ def test_what_is_ordered_is_got_and_read_like_an_upload(system: System, editor: 
     assert case_of(system, case_id).state == "queued", "to be assessed"
     assert system.pseudonyms.open(case_id) == {"PatientName": NAME}
     assert _files_with(system.settings.data, NAME, STUDY) == [] and list(system.settings.incoming.iterdir()) == []
+
+
+def test_a_script_finds_and_orders_as_the_terminal_does(
+    system: System,
+    editor: Person,
+    archive: _Archive,
+    address: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ANEUFLOW_TOKEN", editor("POST", "/api/tokens", json={"name": "script"})["secret"])
+    code, out, err = run(capsys, "client", "archive", "--patient", NUMBER, "--server", address)
+    assert (code, out.split("\t")[0], NAME in out) == (0, STUDY, False) and "1 studies found" in err
+    code, out, _ = run(capsys, "client", "archive", "--study", STUDY, "--show-patient", "--server", address)
+    assert out.split("\t")[0] == SERIES and out.strip().endswith(f"{NUMBER}\t{NAME}")
+    code, _, err = run(capsys, "client", "archive", "--server", address)
+    assert code == 2 and "names no patient" in err
+    ordered = ("client", "order", STUDY, "--series", SERIES, "--label", "Ordered 2", "--priority", "urgent", "--steady")
+    code, case_id, _ = run(capsys, *ordered, "--server", address)
+    case = case_of(system, case_id.strip())
+    assert (code, case.label, case.priority) == (0, "Ordered 2", 1)
+    with system.database.reading() as session:
+        assert session.scalars(select(Upload)).one().settings == {"simulate": {"steady": True}}
+    work(system, Made(identify, ("import",)), jobs.INTAKE)
+    assert archive.asked[-1] == (STUDY, SERIES)
+    code, _, err = run(capsys, "client", "order", "no uid", "--label", "x", "--server", address)
+    assert code == 2 and "study_uid" in err
 
 
 def test_getting_ends_when_the_case_is_canceled(system: System, editor: Person, archive: _Archive) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +39,9 @@ def test_who_may_not_read_both_is_told_of_neither(system: System, address: str) 
     mine, others = add_case(system, "Study 1"), add_case(system, "Study 2")
     reader = _reader(system, address, case_of(system, mine).project_id)
     for later, earlier in ((mine, others), (others, mine), (mine, "nothing")):
-        answer = reader.http.get(f"/api/cases/{later}/growth?since={earlier}")
-        assert answer.status_code == 404 and "no such case" in answer.json()["detail"]
+        for part in ("growth", "growth.pdf"):
+            answer = reader.http.get(f"/api/cases/{later}/{part}?since={earlier}")
+            assert answer.status_code == 404 and "no such case" in answer.json()["detail"]
 
 
 def test_without_a_model_or_beside_another_comparison_it_is_refused(system: System, address: str, tmp_path: Path) -> None:
@@ -90,11 +93,22 @@ def test_growth_is_seen_in_the_browser(system: System, address: str, tmp_path: P
         first, second, change = (float(row.nth(column).inner_text()) for column in (1, 2, 3))
         assert change == pytest.approx(second - first, abs=1.5) and change > 10
         _grown_is_red(page)
+        with page.expect_download(timeout=240_000) as saved:
+            page.get_by_role("button", name="Report (PDF)").click()
+        assert saved.value.suggested_filename == "Patient 12, 2019 - Patient 12, 2024.pdf"
+        _tells(saved.value.path(), "The sac has grown", "Patient 12, 2019", "Sac volume")
         _both_turn_together(page)
         page.get_by_role("button", name="Swap earlier and later").click()
         page.get_by_text("The sac has become smaller").wait_for()
     with system.database.reading() as session:
         assert session.get_one(Case, later).label == "Patient 12, 2024"
+
+
+def _tells(report: Path, *sentences: str) -> None:
+    if shutil.which("pdftotext") is None:  # Debian package poppler-utils
+        return
+    told = subprocess.run(["pdftotext", "-layout", report, "-"], capture_output=True, text=True, check=True).stdout
+    assert all(sentence in told for sentence in sentences), told
 
 
 def _grown_is_red(page: Any) -> None:

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ from sqlalchemy import select
 from aneuflow.report.text import catalogue
 from aneuflow.service import accounts
 from aneuflow.service.accounts import add_token, add_user
+from aneuflow.service.client import Client
 from aneuflow.service.judgement import cleared, is_shown_before
 from aneuflow.service.models import AuditEntry, Case, Judgement, Membership, User
 from aneuflow.service.publish import Finding, publish
 from aneuflow.service.retention import purge_deleted
 from aneuflow.service.system import System
+from tests.cli.run import run
 from tests.service.made_cases import add_case, case_of, write_case
 from tests.service.running import OWN_PASSWORD, Person
 
@@ -126,6 +129,34 @@ def test_who_has_judged_is_shown_the_grade_and_no_one_else(people: dict[str, Per
     assert people["auditor"].status("GET", f"/api/cases/{case_id}/judgements") == 403
 
 
+def test_a_script_states_a_judgement_as_the_terminal_does(
+    people: dict[str, Person],
+    case_id: str,
+    address: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    editor, server = people["editor"], ("--server", address)
+    monkeypatch.setenv("ANEUFLOW_TOKEN", editor("POST", "/api/tokens", json={"name": "script"})["secret"])
+    code, _, err = run(capsys, "client", "show", case_id, *server)
+    assert code == 2 and "judgement of your own" in err
+    judged = ("client", "judge", case_id, "--risk", "high", "--sentence", "A bleb", *server)
+    code, out, _ = run(capsys, *judged, "--confidence", "4")
+    assert code == 0 and out.strip() == "Kept: high, confidence 4, blind"
+    assert run(capsys, *judged, "--confidence", "6")[0] == 2
+    (kept,) = Client(address, os.environ["ANEUFLOW_TOKEN"]).judgements(case_id)
+    assert (kept["risk"], kept["confidence"], kept["sentence"], kept["is_blind"]) == ("high", 4, "A bleb", True)
+    assert editor("GET", f"/api/cases/{case_id}/risk") == GRADE
+
+
+def test_an_outcome_is_kept_back_like_the_grade(people: dict[str, Person], case_id: str) -> None:
+    path = f"/api/cases/{case_id}/outcomes"
+    people["editor"]("POST", path, json={"ruptured": True, "day": "2026-05-31"})
+    assert people["reader"].status("GET", path) == 403
+    people["reader"]("POST", f"/api/cases/{case_id}/judgements", json=OWN)
+    assert [found["ruptured"] for found in people["reader"]("GET", path)] == [True]
+
+
 def test_judgements_are_added_and_never_changed(system: System, people: dict[str, Person], case_id: str) -> None:
     editor, path = people["editor"], f"/api/cases/{case_id}/judgements"
     first = editor("POST", path, json=OWN)
@@ -196,6 +227,9 @@ def test_judgements_go_with_their_case(system: System, people: dict[str, Person]
 
 def test_only_what_says_nothing_of_the_grade_is_shown_before() -> None:
     shown = (
+        "dicom/images/0001.dcm",
+        "dicom/segmentation.dcm",
+        "dicom/measurements.dcm",
         "model/lumen.vtp",
         "flow/hemodynamics.json",
         "views/image.nii.gz",
@@ -203,7 +237,17 @@ def test_only_what_says_nothing_of_the_grade_is_shown_before() -> None:
         "views/painting.zh.json.gz",
         "views/scene.zh.json.gz",
     )
-    hidden = ("risk/wall.vtp", "report/report.pdf", "later/anything.json", "views/later.json.gz", "case.json", "views", "")
+    dicom = ("dicom/report.dcm", "dicom/regions.dcm", "dicom/index.json.gz")
+    hidden = (
+        *dicom,
+        "risk/wall.vtp",
+        "report/report.pdf",
+        "later/anything.json",
+        "views/later.json.gz",
+        "case.json",
+        "views",
+        "",
+    )
     assert all(map(is_shown_before, shown)) and not any(map(is_shown_before, hidden))
 
 

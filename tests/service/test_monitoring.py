@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 from sqlalchemy import update
 
 from aneuflow.case.risk_store import write_risk
 from aneuflow.errors import InputError
+from aneuflow.report.monitoring import headline
 from aneuflow.risk import Clinical, GradeSettings, assess_risk
 from aneuflow.risk.learned import shipped_model
+from aneuflow.risk.monitor import Monitoring
 from aneuflow.risk.train.table import read_cohort
 from aneuflow.service.accounts import add_user
 from aneuflow.service.api.cases import checked_settings
@@ -26,6 +29,7 @@ from aneuflow.service.monitoring import look, seen_cases
 from aneuflow.service.publish import Finding, publish
 from aneuflow.service.settings import ServiceSettings
 from aneuflow.service.system import System, open_system
+from tests.cli.run import run
 from tests.report.sample import sample_content
 from tests.risk.made_models import made_rows, train_into, write_table
 from tests.service.browser import browsing, needs_browser
@@ -119,6 +123,38 @@ def test_only_administrators_of_the_system_see_the_look(case_id: str, people: di
     for language, title in (("en", "The model of resemblance over time"), ("zh", "相似度模型的长期监测")):
         page = people["administrator"].http.get(f"/api/monitoring/page?language={language}")
         assert title in page.text and "sandbox" in page.headers["content-security-policy"]
+
+
+def test_a_script_records_outcomes_and_looks_as_the_terminal_does(
+    case_id: str,
+    people: dict[str, Person],
+    address: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    def command(user: str, *arguments: str) -> tuple[int, str, str]:
+        token = people[user]("POST", "/api/tokens", json={"name": "script"})["secret"]
+        monkeypatch.setenv("ANEUFLOW_TOKEN", token)
+        return run(capsys, "client", *arguments, "--server", address)
+
+    assert command("editor2", "outcome", case_id) == (0, "", "")
+    code, out, _ = command("editor2", "outcome", case_id, "--ruptured", "--date", "2026-05-31")
+    assert (code, out) == (0, "2026-05-31\truptured\n")
+    code, out, _ = command("editor2", "outcome", case_id, "--unruptured", "--date", "2026-06-01")
+    assert out.endswith("2026-06-01\tunruptured\n")
+    assert command("editor2", "outcome", case_id, "--ruptured")[0] == 2
+    code, _, err = command("reader", "outcome", case_id, "--ruptured", "--date", "2026-05-31")
+    assert code == 2 and "may not do this" in err
+    assert command("reader", "outcome", case_id)[1].count("\n") == 2
+    assert "for administrators of the system" in command("editor2", "monitor")[2]
+    code, out, _ = command("administrator", "monitor", "-o", str(tmp_path / "page.html"), "--language", "zh")
+    assert code == 0 and out.startswith(headline(look_of(people), "zh"))
+    assert "相似度模型的长期监测" in (tmp_path / "page.html").read_text("utf-8")
+
+
+def look_of(people: dict[str, Person]) -> Monitoring:
+    return TypeAdapter(Monitoring).validate_python(people["administrator"]("GET", "/api/monitoring"))
 
 
 def test_every_check_has_a_gauge_that_says_whether_it_alerts(system: System, tmp_path: Path, risk_file: str) -> None:

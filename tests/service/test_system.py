@@ -62,7 +62,8 @@ def test_every_case_endpoint_against_every_role(server: Server, administrator: P
         door = doors[0]
         if not isinstance(door, OnProject) or isinstance(door, OnUpload):
             continue
-        path = route.path.replace("{path:path}", "no.file").format(project_id=project, case_id=case, name="nobody")
+        uids = dict.fromkeys(("study_uid", "series_uid", "instance_uid"), "1.2.3")
+        path = route.path.replace("{path:path}", "no.file").format(project_id=project, case_id=case, name="nobody", **uids)
         for method in route.methods - {"DELETE"}:
             assert stranger.status(method, path, json={}) == 404
             assert httpx.request(method, server.address + path, json={}).status_code == 401

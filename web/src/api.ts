@@ -1,6 +1,6 @@
 // The server's API: the shapes the terminal uses, and how it asks.
 import { address } from "./address";
-import { say } from "./dom";
+import { element, say } from "./dom";
 import { t, worded } from "./texts";
 
 /** `case_id`: the one case there is, on the page of `aneuflow edit`. */
@@ -30,6 +30,7 @@ export interface Measure {
 }
 export interface Summary { headline: string[]; notes: [kind: "warning" | "assumption" | "information", sentence: string, stage: string][] }
 export interface Judgement { risk: string; confidence: number; sentence: string; is_blind: boolean; created: number }
+export interface Outcome { ruptured: boolean; day: string; created: number }
 export interface GradeWords {
   verdict: string; why: string[]; evidence: [string, string, string][]; points: string; changes: [string, string][]; changes_none: string; plain: string;
   regions: { kind: string; place: string; color: string; area: string; shear: string; stability: string }[];
@@ -58,6 +59,18 @@ export function keepCsrf(token: string): void {
 
 /** Ask the server; a refusal is thrown as its own sentence. */
 export async function ask<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  const answer = await answered(method, path, body, signal);
+  return (answer.headers.get("content-length") === "0" ? null : await answer.json()) as T;
+}
+
+/** Let the browser save a file that the server makes when it is asked. */
+export async function save(path: string, name: string): Promise<void> {
+  const file = URL.createObjectURL(await (await answered("GET", path)).blob());
+  element("a", { href: file, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(file), 60_000);
+}
+
+async function answered(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
   const headers: Record<string, string> = { "x-csrf-token": csrf };
   // What a page asks by itself does not keep a session alive that nobody sits at.
   if (Date.now() - lastInput > 60_000) headers["x-unattended"] = "1";
@@ -65,7 +78,7 @@ export async function ask<T>(method: string, path: string, body?: unknown, signa
   if (body !== undefined && !isBytes) headers["content-type"] = "application/json";
   const sent = body === undefined || isBytes ? (body as Blob | undefined) : JSON.stringify(body);
   const answer = await fetch(address(path), { method, headers, body: sent ?? null, signal: signal ?? null });
-  if (answer.ok) return (answer.headers.get("content-length") === "0" ? null : await answer.json()) as T;
+  if (answer.ok) return answer;
   if (answer.status === 401 && path !== "/api/session") dispatchEvent(new Event("signed-out"));
   const problem = (await answer.json().catch(() => ({}))) as { detail?: string; code?: string; values?: Record<string, string> };
   const inWords = problem.code && worded(`refusal.${problem.code}`, "") && t(`refusal.${problem.code}`, problem.values);

@@ -1,6 +1,6 @@
 // Two examinations of one patient: has the sac grown, where, and which measures changed by more than their errors.
 import { showWall, type Wall } from "../../src/aneuflow/report/templates/viewer.js";
-import { attempt, get, type Case, type CaseLine } from "./api";
+import { attempt, get, save, type Case, type CaseLine } from "./api";
 import { button, choice, element, table } from "./dom";
 import { language, t } from "./texts";
 import { fileOf, has } from "./case/page";
@@ -59,7 +59,7 @@ function show(root: HTMLElement, [earlier, later]: [Case, Case], before: Scene, 
     element("h2", {}, `${t(key)}: `, element("a", { href: `#/cases/${one.id}` }, one.label)), places[index]!.root);
   root.replaceChildren(
     element("div", { className: "row case-head" }, element("a", { href: "#/", className: "back" }, `‹ ${t("worklist")}`), element("h1", { tabIndex: -1 }, t("compare.title")),
-      element("span", { className: "grow" }), button(t("compare_swap"), () => { location.hash = `#/compare/${later.id}/${earlier.id}`; }, { name: "swap" })),
+      element("span", { className: "grow" }), reportButton(earlier, later), button(t("compare_swap"), () => { location.hash = `#/compare/${later.id}/${earlier.id}`; }, { name: "swap" })),
     element("section", { className: "summary" }, ...headline.map((sentence, index) => element("p", { className: index ? "soft" : "headline" }, sentence))),
     element("div", { className: "pair" }, titled(earlier, "compare.first", 0), titled(later, "compare.second", 1)),
     element("p", { className: "soft" }, t("compare_colors"), " ", t("viewer.help")),
@@ -69,6 +69,16 @@ function show(root: HTMLElement, [earlier, later]: [Case, Case], before: Scene, 
   const walls = [before, scene].map((one, index) => showWall(places[index]!.root, one));
   if (walls[0] && walls[1]) link([walls[0], walls[1]], [before.center, scene.center]);
   signal.addEventListener("abort", () => walls.forEach((wall) => wall?.free()), { once: true });
+}
+
+function reportButton(earlier: Case, later: Case): HTMLElement {
+  const made = button(t("report_pdf"), () => {
+    made.disabled = true;
+    made.setAttribute("aria-busy", "true");
+    void attempt(() => save(`/api/cases/${later.id}/growth.pdf?since=${earlier.id}&language=${language()}`, `${earlier.label} - ${later.label}.pdf`))
+      .finally(() => { made.disabled = false; made.removeAttribute("aria-busy"); });
+  }, { name: "report" });
+  return made;
 }
 
 function changesTable(rows: Row[]): HTMLElement {

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from pydantic import TypeAdapter
 
 from aneuflow.boundary import parse_place
 from aneuflow.cli import options
 from aneuflow.cli.progress import shown_progress
 from aneuflow.errors import InputError, MethodError
 from aneuflow.pipeline.settings import Tables
+from aneuflow.report.monitoring import alert_sentences, headline
+from aneuflow.risk.monitor import Monitoring
 from aneuflow.service.client import Client, new_token
 
 TOKEN, PASSWORD, SERVER = "ANEUFLOW_TOKEN", "ANEUFLOW_PASSWORD", "ANEUFLOW_SERVER"
@@ -24,6 +27,10 @@ SENT = tuple(name for name in options.OPTIONS if name not in ("model", "networks
 Server = Annotated[str, typer.Option("--server", envvar=SERVER, help="Address of the system.")]
 Case = Annotated[str, typer.Argument(metavar="CASE", help="Id of the case, as list prints it.", show_default=False)]
 Language = Annotated[Literal["en", "zh"], typer.Option("--language", help="Language of what is shown.")]
+Label = Annotated[str, typer.Option("--label", help="Name of the case; never a patient's.")]
+Project = Annotated[str, typer.Option("--project", help="Project, where you may send to several.")]
+Priority = Annotated[str, typer.Option("--priority", help="routine, urgent or emergency.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until it is assessed.")]
 ADDRESS = "http://127.0.0.1:8470"
 
 client = typer.Typer(help="Send cases to a running system, wait for them, fetch what came out.", no_args_is_help=True)
@@ -68,18 +75,63 @@ def _settings(system: Client, tables: Tables) -> dict[str, dict[str, Any]]:
 def upload(
     tables: Tables,
     path: Annotated[Path, typer.Argument(metavar="PATH", help="Image, label map, surface, zip, or folder of DICOM files.")],
-    label: Annotated[str, typer.Option("--label", help="Name of the case; never a patient's.")],
-    project: Annotated[str, typer.Option("--project", help="Project, where you may send to several.")] = "",
-    priority: Annotated[str, typer.Option("--priority", help="routine, urgent or emergency.")] = "routine",
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until it is assessed.")] = False,
+    label: Label,
+    project: Project = "",
+    priority: Priority = "routine",
+    wait: Wait = False,
     server: Server = ADDRESS,
 ) -> None:
     """Send an examination and print its id; file names are not sent, DICOM is de-identified before it is kept."""
+    system, rank = _client(server), _rank(priority)
+    with shown_progress() as progress:
+        case = system.upload(path, label, project, _settings(system, tables), rank, progress("upload"))
+    typer.echo(case)
+    if wait:
+        _wait(system, case)
+
+
+def _rank(priority: str) -> int:
     if priority not in PRIORITIES:
         raise InputError(f"Priority {priority} is not one of {', '.join(PRIORITIES)}; choose one.")
-    system = _client(server)
-    with shown_progress() as progress:
-        case = system.upload(path, label, project, _settings(system, tables), PRIORITIES.index(priority), progress("upload"))
+    return PRIORITIES.index(priority)
+
+
+@client.command("archive")
+def archive(
+    patient: Annotated[str, typer.Option("--patient", help="Patient ID.")] = "",
+    accession: Annotated[str, typer.Option("--accession", help="Accession number.")] = "",
+    date: Annotated[str, typer.Option("--date", help="Study date, YYYYMMDD or YYYYMMDD-YYYYMMDD.")] = "",
+    modality: Annotated[str, typer.Option("--modality", help="CT, MR, XA ...")] = "",
+    study: Annotated[str | None, typer.Option("--study", help="Study UID: list its series.")] = None,
+    show_patient: Annotated[bool, typer.Option("--show-patient", help="Print patient ID and name too.")] = False,
+    project: Project = "",
+    server: Server = ADDRESS,
+) -> None:
+    """Find studies, or the series of one, in the archive of the system: UID, date, modality, images, description."""
+    asked = {"patient_id": patient, "accession": accession, "date": date, "modality": modality}
+    found = _client(server).find_in_archive(project, **asked, **({"study_uid": study} if study else {}))
+    for entry in found:
+        cells = [entry[name] or "-" for name in ("uid", "date", "modality", "images", "description")]
+        cells += [entry["patient_id"], entry["patient_name"]] if show_patient else []
+        typer.echo("\t".join(map(str, cells)))
+    typer.echo(f"{len(found)} {'series' if study else 'studies'} found.", err=True)
+
+
+@client.command("order")
+@options.taking("modality", *SENT)
+def order(
+    tables: Tables,
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="Study UID, as archive prints it.", show_default=False)],
+    label: Label,
+    series: Annotated[str | None, typer.Option("--series", help="Series UID: take this series alone.")] = None,
+    project: Project = "",
+    priority: Priority = "routine",
+    wait: Wait = False,
+    server: Server = ADDRESS,
+) -> None:
+    """Order an examination from the archive as a case and print its id; it is read and de-identified like an upload."""
+    system, rank = _client(server), _rank(priority)
+    case = system.order(study, label, project, _settings(system, tables), rank, series)
     typer.echo(case)
     if wait:
         _wait(system, case)
@@ -156,11 +208,16 @@ def compute(tables: Tables, case: Case, server: Server = ADDRESS) -> None:
 def compare(
     first: Annotated[str, typer.Argument(metavar="CASE1", help="Id of the earlier examination.", show_default=False)],
     second: Annotated[str, typer.Argument(metavar="CASE2", help="Id of the later examination.", show_default=False)],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write a report (PDF) to this file instead.")] = None,
     language: Language = "en",
     server: Server = ADDRESS,
 ) -> None:
     """Compare two examinations of one aneurysm: what was found, and each measure earlier, later, its change and interval."""
-    found = _client(server).growth(first, second, language)
+    system = _client(server)
+    if output is not None:
+        _write(output, system.growth_report(first, second, language))
+        return
+    found = system.growth(first, second, language)
     for sentence in found["headline"]:
         typer.echo(sentence)
     for row in (row for _, rows in found["tables"] for row in rows):
@@ -174,6 +231,60 @@ def compare(
             row["word"],
         )
         typer.echo("\t".join(cells).rstrip())
+
+
+@client.command("judge")
+def judge(
+    case: Case,
+    risk: Annotated[Literal["low", "moderate", "high", "cannot_say"], typer.Option("--risk", help="Your own risk of rupture.")],
+    confidence: Annotated[int, typer.Option("--confidence", min=1, max=5, help="How sure: 1 a guess, 5 certain.")],
+    sentence: Annotated[str, typer.Option("--sentence", help="Why, where you want to say it.")] = "",
+    server: Server = ADDRESS,
+) -> None:
+    """State your own judgement of a case, kept for good; where the project asks for it, the grade is shown after it."""
+    kept = _client(server).judge(case, risk, confidence, sentence)
+    typer.echo(f"Kept: {kept['risk']}, confidence {kept['confidence']}, {'blind' if kept['is_blind'] else 'not blind'}")
+
+
+@client.command("outcome")
+def outcome(
+    case: Case,
+    ruptured: Annotated[bool | None, typer.Option("--ruptured/--unruptured", help="What is known of the aneurysm.")] = None,
+    day: Annotated[str | None, typer.Option("--date", help="Day on which that was known, YYYY-MM-DD.")] = None,
+    server: Server = ADDRESS,
+) -> None:
+    """Record whether an aneurysm was found ruptured, for the monitoring of the model; with no option list what is recorded."""
+    system = _client(server)
+    if (ruptured is None) != (day is None):
+        raise InputError("An outcome needs --ruptured or --unruptured and --date; give both, or neither for a list.")
+    if ruptured is not None and day is not None:
+        system.add_outcome(case, ruptured, day)
+    for found in system.outcomes(case):
+        typer.echo(f"{found['day']}\t{'ruptured' if found['ruptured'] else 'unruptured'}")
+
+
+@client.command("monitor")
+def monitor(
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the page (HTML) to this file.")] = None,
+    language: Language = "en",
+    server: Server = ADDRESS,
+) -> None:
+    """The model over all cases, for administrators of the system: drift, outcomes against it, alerts."""
+    system = _client(server)
+    found = TypeAdapter(Monitoring).validate_python(system.monitoring())
+    typer.echo(headline(found, language))
+    for sentence in alert_sentences(found, language):
+        typer.echo(f"  {sentence}")
+    if output is not None:
+        _write(output, system.monitoring_page(language))
+
+
+def _write(file: Path, content: bytes) -> None:
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise InputError(f"File {file} cannot be written ({error.strerror}); give another.") from None
+    typer.echo(f"Written: {file}")
 
 
 @client.command("cancel")

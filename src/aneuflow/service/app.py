@@ -6,7 +6,19 @@ from fastapi import FastAPI
 
 from aneuflow import __version__
 from aneuflow.service.access import refuse_endpoints_without_door
-from aneuflow.service.api import archive, cases, judgements, labels, monitoring, oidc, operation, people, results, terminal
+from aneuflow.service.api import (
+    archive,
+    cases,
+    dicomweb,
+    judgements,
+    labels,
+    monitoring,
+    oidc,
+    operation,
+    people,
+    results,
+    terminal,
+)
 from aneuflow.service.middleware import Guard
 from aneuflow.service.problems import answer_problems
 from aneuflow.service.system import System
@@ -17,6 +29,7 @@ ROUTERS = (
     archive.router,
     cases.router,
     results.router,
+    dicomweb.router,
     judgements.router,
     labels.router,
     monitoring.router,

@@ -20,8 +20,9 @@ from typing import Any, TextIO
 from aneuflow.errors import AneuflowError, UnforeseenError, unforeseen
 
 CASE, VIEWS, SOURCE, IDENTITY = "case", "views", "source", "identity.json"
+DICOM, INDEX_FILE = "dicom", "index.json.gz"
 RECORDS, RECORD_FILE, FAILURE_LOG = "records", "record.json", "failure.log"
-FIRST, SECOND, COMPARISON_FILE = "first", "second", "comparison.json"
+FIRST, SECOND, COMPARISON_FILE, COMPARISON_REPORT = "first", "second", "comparison.json", "comparison.pdf"
 _SECONDS_BETWEEN_NEWS = 0.3
 _COPY_BYTES = 2**20
 _LONGEST_FAILURE = 50_000
@@ -118,6 +119,7 @@ class _News:
 def _intake(ticket: Mapping[str, Any], news: _News) -> None:
     """Read an upload into a new case folder without anything that names the patient; the identity goes apart."""
     from aneuflow.pipeline.run import IMPORT, assess
+    from aneuflow.service.dicom_copy import write_images
     from aneuflow.service.identity import identity_of
     from aneuflow.service.records import with_records
     from aneuflow.service.views import write_image_view
@@ -125,7 +127,8 @@ def _intake(ticket: Mapping[str, Any], news: _News) -> None:
     folder = Path(ticket["folder"])
     source = folder / SOURCE
     shutil.rmtree(source, ignore_errors=True)
-    shutil.rmtree(folder / CASE, ignore_errors=True)
+    for made in (CASE, DICOM):
+        shutil.rmtree(folder / made, ignore_errors=True)
     source.mkdir()
     news.tell({"stage": IMPORT, "fraction": 0.05})
     path = _unpack(Path(ticket["source"]), ticket["files"], source)
@@ -134,6 +137,7 @@ def _intake(ticket: Mapping[str, Any], news: _News) -> None:
     news.tell({"stage": IMPORT, "fraction": 0.8})
     (folder / IDENTITY).write_text(json.dumps(identity_of(path)), "utf-8")
     write_image_view(folder / CASE, folder / VIEWS)
+    write_images(folder / CASE, folder)
     shutil.rmtree(source)
 
 
@@ -170,11 +174,13 @@ def _read_record(ticket: Mapping[str, Any], news: _News) -> None:
 
 
 def _compare(ticket: Mapping[str, Any], news: _News) -> None:
-    """How the wall of the case in SECOND lies to that of the case in FIRST, in words, rows and a scene."""
+    """How the wall of the case in SECOND lies to that of the case in FIRST: in words, rows and a scene, or as a report."""
     from aneuflow.case.folder import CaseFolder
-    from aneuflow.errors import InputError
+    from aneuflow.errors import InputError, ResourceError
     from aneuflow.pipeline.compare import compared
     from aneuflow.pipeline.run import current_stages
+    from aneuflow.report.comparison import build_comparison
+    from aneuflow.report.text import note_text
     from aneuflow.service.views import comparison_view
 
     folder, given = Path(ticket["folder"]), ticket["settings"]["compare"]
@@ -182,11 +188,18 @@ def _compare(ticket: Mapping[str, Any], news: _News) -> None:
         if "model" not in current_stages(CaseFolder(folder / place / CASE)):
             raise InputError(f"The model of case {name} was made by another version of the program; compute it again first.")
     content = compared(folder / FIRST / CASE, folder / SECOND / CASE, tuple(given["names"]))
+    if given["as_report"]:
+        report = build_comparison(content, given["language"])
+        if report.pdf is None:
+            raise ResourceError(note_text("en", report.notes[-1]))
+        (folder / COMPARISON_REPORT).write_bytes(report.pdf)
+        return
     (folder / COMPARISON_FILE).write_text(json.dumps(comparison_view(content, given["language"])), "utf-8")
 
 
 def _assess(ticket: Mapping[str, Any], news: _News) -> None:
     from aneuflow.pipeline.run import run_stage
+    from aneuflow.service.dicom_copy import write_results
     from aneuflow.service.records import with_records
 
     folder = Path(ticket["folder"])
@@ -194,6 +207,8 @@ def _assess(ticket: Mapping[str, Any], news: _News) -> None:
     settings.setdefault("simulate", {})["threads"] = ticket["threads"]
     for view in (folder / VIEWS).glob("*.json.gz"):  # of the numbers before; the image stays
         view.unlink()
+    for result in (folder / DICOM).glob("*.dcm"):
+        result.unlink()
 
     def begin(stage: str) -> Any:
         if stage == "simulate":  # the long one: the model can be looked at meanwhile
@@ -208,6 +223,8 @@ def _assess(ticket: Mapping[str, Any], news: _News) -> None:
         raise
     news.progress(folder / CASE, "views")(0.0, "views")
     _draw(folder)
+    if ticket["with_dicom"]:
+        write_results(folder / CASE, folder)
 
 
 def _draw(folder: Path) -> None:

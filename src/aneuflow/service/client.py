@@ -119,6 +119,31 @@ class Client:
         found: dict[str, Any] = self.ask("GET", f"/api/cases/{_id(second)}/growth?{asked}")
         return found
 
+    def growth_report(self, first: str, second: str, language: str = "en") -> bytes:
+        """The same as a report (PDF)."""
+        asked = urllib.parse.urlencode({"since": first, "language": language})
+        with self._open("GET", f"/api/cases/{_id(second)}/growth.pdf?{asked}") as answer:
+            return answer.read()
+
+    def judgements(self, case: str) -> list[dict[str, Any]]:
+        """One's own judgements on a case, in the order they were stated."""
+        found: list[dict[str, Any]] = self.ask("GET", f"/api/cases/{_id(case)}/judgements")
+        return found
+
+    def judge(self, case: str, risk: str, confidence: int, sentence: str = "") -> dict[str, Any]:
+        """State an own judgement, which is kept for good and lets one see the grade where the project asks for it.
+
+        `risk`: low, moderate, high or cannot_say; `confidence`: from 1, a guess, to 5, certain.
+        """
+        given = {"risk": risk, "confidence": confidence, "sentence": sentence}
+        kept: dict[str, Any] = self.ask("POST", f"/api/cases/{_id(case)}/judgements", given)
+        return kept
+
+    def outcomes(self, case: str) -> list[dict[str, Any]]:
+        """What was recorded of a case's aneurysm, the last one last; it is the one that counts."""
+        found: list[dict[str, Any]] = self.ask("GET", f"/api/cases/{_id(case)}/outcomes")
+        return found
+
     def add_outcome(self, case: str, ruptured: bool, day: str) -> None:
         """Record for the monitoring of the model whether the aneurysm was known to have ruptured on a day (YYYY-MM-DD)."""
         self.ask("POST", f"/api/cases/{_id(case)}/outcomes", {"ruptured": ruptured, "day": day})
@@ -127,6 +152,33 @@ class Client:
         """The model over all cases: drift, outcomes against it, and alerts; for administrators of the system."""
         found: dict[str, Any] = self.ask("GET", "/api/monitoring")
         return found
+
+    def monitoring_page(self, language: str = "en") -> bytes:
+        """The same as a page (HTML) to read or print."""
+        with self._open("GET", f"/api/monitoring/page?language={language}") as answer:
+            return answer.read()
+
+    def find_in_archive(self, project: str = "", **asked: str) -> list[dict[str, Any]]:
+        """Studies in the hospital's archive by `patient_id`, `accession`, `date`, `modality`; with `study_uid` its series.
+
+        What is found bears patients' names. `project`: name or id, needed where one may change several.
+        """
+        found: list[dict[str, Any]] = self.ask("POST", f"/api/projects/{self._project(project)}/archive/search", asked)
+        return found
+
+    def order(
+        self,
+        study_uid: str,
+        label: str,
+        project: str = "",
+        settings: Mapping[str, Any] | None = None,
+        priority: int = 0,
+        series_uid: str | None = None,
+    ) -> str:
+        """Make a case of a study in the archive, or of one series of it; gives its id."""
+        given = {"label": label, "study_uid": study_uid, "series_uid": series_uid, "settings": settings or {}}
+        path = f"/api/projects/{self._project(project)}/archive/cases"
+        return str(self.ask("POST", path, {**given, "priority": priority})["id"])
 
     def cancel(self, case: str) -> bool:
         return bool(self.ask("DELETE", f"/api/cases/{_id(case)}/jobs")["canceled"])

@@ -12,7 +12,7 @@ from typing import Any
 from aneuflow.errors import MethodError
 from aneuflow.pipeline.stages import chain
 from aneuflow.report.text import Language
-from aneuflow.service.child import COMPARISON_FILE, FIRST, SECOND
+from aneuflow.service.child import COMPARISON_FILE, COMPARISON_REPORT, FIRST, SECOND
 from aneuflow.service.engine import LocalEngine, Ticket
 from aneuflow.service.models import Case
 from aneuflow.service.problems import Problem
@@ -32,6 +32,16 @@ def comparison(system: System, first: Case, second: Case, language: Language) ->
 
     Raises Problem where another comparison is under way or a case has no model, MethodError where the two do not fit.
     """
+    found: dict[str, Any] = json.loads(_made(system, first, second, language, COMPARISON_FILE))
+    return found
+
+
+def comparison_report(system: System, first: Case, second: Case, language: Language) -> bytes:
+    """The same as a report (PDF). Raises what `comparison` raises."""
+    return _made(system, first, second, language, COMPARISON_REPORT)
+
+
+def _made(system: System, first: Case, second: Case, language: Language, file: str) -> bytes:
     for case in (first, second):
         if not _model_folders(case):
             raise Problem(409, "no_model", label=case.label)
@@ -42,7 +52,9 @@ def comparison(system: System, first: Case, second: Case, language: Language) ->
             place = Path(name).absolute()
             for case, folder in ((first, FIRST), (second, SECOND)):
                 restore(system, case.id, place / folder, _model_folders(case))
-            return _compared(place, {"names": [first.label, second.label], "language": language})
+            names, as_report = [first.label, second.label], file == COMPARISON_REPORT
+            _compare(place, {"names": names, "language": language, "as_report": as_report})
+            return (place / file).read_bytes()
     finally:
         _ONE_AT_A_TIME.release()
 
@@ -58,7 +70,7 @@ def _model_folders(case: Case) -> set[str]:
     return {record["folder"] for name, record in stages.items() if name in wanted}
 
 
-def _compared(place: Path, settings: dict[str, Any]) -> dict[str, Any]:
+def _compare(place: Path, settings: dict[str, Any]) -> None:
     ticket = Ticket(COMPARE, str(place), {COMPARE: settings}, _MEMORY_BYTES, threads=1)
     run, end = LocalEngine().start(ticket), time.monotonic() + _LONGEST_S
     try:
@@ -69,5 +81,3 @@ def _compared(place: Path, settings: dict[str, Any]) -> dict[str, Any]:
         run.stop()
     if state != "done":
         raise MethodError(reason or f"The comparison took over {_LONGEST_S:.0f} s; compare the two on the command line.")
-    found: dict[str, Any] = json.loads((place / COMPARISON_FILE).read_text("utf-8"))
-    return found

@@ -157,7 +157,7 @@ class Dispatcher:
             memory = int(settings.job_memory_gib * _GIB) or _machine_memory()
             model = str(settings.risk_model.absolute()) if settings.risk_model else ""
             tables = {**job.settings, "grade": {**job.settings.get("grade", {}), "model": model}}
-            return Ticket(job.kind, place, tables, memory, job.last, threads=settings.threads_per_job)
+            return Ticket(job.kind, place, tables, memory, job.last, threads=settings.threads_per_job, with_dicom=True)
         with self.system.database.reading() as session:
             upload = session.get_one(Upload, job.upload_id)
         # What is ordered from the archive comes as a folder of its own; in the place of its bytes lies the order.

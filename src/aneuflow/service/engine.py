@@ -22,7 +22,8 @@ _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONHOME", "LD_LI
 class Ticket:
     """All that the work needs to know; it sees this folder and nothing else of the system.
 
-    `files` are (size, suffix) of an upload's files in the stream `source`, for an intake.
+    `files` are (size, suffix) of an upload's files in the stream `source`, for an intake; `with_dicom`: results are wanted as
+    DICOM, too.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Ticket:
     source: str = ""
     files: list[list[Any]] = field(default_factory=list)
     threads: int = 0
+    with_dicom: bool = False
 
 
 @dataclass

@@ -11,15 +11,18 @@ from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from aneuflow.report.viewer import SCALARS
-from aneuflow.service.child import VIEWS
+from aneuflow.service.child import DICOM, VIEWS
 from aneuflow.service.models import AuditEntry, Case, CaseFile, Judgement, Project
 
 GRADE_FILE = "risk/risk.json"
+# What the trail says beside a retrieval of objects that tell the grade.
+GRADE_SHOWN = "grade shown"
 # "": nobody asks; waits: there is no grade yet; asked: state a judgement; given: one is stated, so the grade is shown.
 Standing = Literal["", "waits", "asked", "given"]
 HIDING = ("waits", "asked")
 # What says nothing of the grade; of anything else, whatever later versions add, it is taken that it might.
 _STAGES = ("image", "surface", "segmentation", "model", "morphology", "waveform", "doppler", "pressure", "boundary", "flow")
+_PLAIN_DICOM = ("images/", "segmentation.", "measurements.")
 _PLAIN_VIEWS = ("image.", "model.", "painting.", "flow.")
 _CLEARED_VIEWS = ("scene.", "summary.")
 _PLAIN_FIELDS = (*SCALARS, "WSS_peak", "region")
@@ -47,7 +50,8 @@ def standings(session: Session, user_id: str, cases: Sequence[Case]) -> dict[str
 
 def has_seen_a_grade(session: Session, name: str, case: Case) -> bool:
     """Whether the trail says that the user was shown a grade of the case, or the judgements of its project with theirs."""
-    of_case = and_(AuditEntry.case_id == case.id, AuditEntry.action.in_(("see_grade", "see_risk")))
+    tells = or_(AuditEntry.action.in_(("see_grade", "see_risk")), AuditEntry.detail == GRADE_SHOWN)
+    of_case = and_(AuditEntry.case_id == case.id, tells)
     of_all = and_(AuditEntry.project_id == case.project_id, AuditEntry.action == "get_judgements")
     found = select(AuditEntry.number).where(AuditEntry.user == name, AuditEntry.status < 300, or_(of_case, of_all))
     return session.scalar(found.limit(1)) is not None
@@ -56,7 +60,8 @@ def has_seen_a_grade(session: Session, name: str, case: Case) -> bool:
 def is_shown_before(path: str) -> bool:
     """Whether a file of a case, cleared where need be, is shown to who has stated no judgement."""
     folder, _, name = path.partition("/")
-    return folder in _STAGES or (folder == VIEWS and name.startswith(_PLAIN_VIEWS + _CLEARED_VIEWS))
+    starts = {VIEWS: _PLAIN_VIEWS + _CLEARED_VIEWS, DICOM: _PLAIN_DICOM}
+    return folder in _STAGES or name.startswith(starts.get(folder, ()))
 
 
 def needs_clearing(path: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections import deque
 
@@ -17,6 +18,8 @@ from aneuflow.service.system import System
 
 log = logging.getLogger("aneuflow.service")
 LARGEST_BODY = 2**20
+# Whose bodies are of any size: what takes them limits them as they come.
+_UPLOADS = re.compile(r"/api/uploads/.*|/api/projects/[^/]+/dicomweb/studies")
 # The same read by the same person counts once in this time: a worklist asks again every few seconds.
 SAME_READ_S = 60.0
 POLICY = (
@@ -89,7 +92,7 @@ class Guard:
         signs_in = (scope["method"], scope["path"]) in (("POST", "/api/session"), ("GET", "/api/oidc/sign-in"))
         if signs_in and not self._sign_in_limit.allows(address):
             return 429, "too_many_sign_ins"
-        if scope["method"] in ("GET", "HEAD") or scope["path"].startswith("/api/uploads/"):
+        if scope["method"] in ("GET", "HEAD") or _UPLOADS.fullmatch(scope["path"]):
             return None
         size = headers.get("content-length", "0")
         if "transfer-encoding" in headers or not size.isdecimal() or int(size) > LARGEST_BODY:

@@ -133,6 +133,23 @@ class CaseFile(Base):
     size: Mapped[int] = mapped_column(BigInteger)
 
 
+class DicomSeries(Base):
+    """A series among a case's files, for searches: `attributes` in DICOM JSON, of the study and of the series itself.
+
+    `is_plain`: it says nothing of the grade.
+    """
+
+    __tablename__ = "dicom_series"
+    case_id: Mapped[str] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True)
+    series_uid: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
+    study_uid: Mapped[str] = mapped_column(String(64), index=True)
+    patient_id: Mapped[str] = mapped_column(String(64), index=True)
+    modality: Mapped[str] = mapped_column(String(16))
+    instances: Mapped[int] = mapped_column(Integer)
+    is_plain: Mapped[bool] = mapped_column(Boolean)
+    attributes: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
 class Judgement(Base):
     """What a reader made of a case, never changed afterwards: of several by one user the later ones are additions.
 

@@ -18,12 +18,16 @@ from aneuflow.case.folder import MANIFEST, CaseFolder, Manifest, file_hash
 from aneuflow.case.label_store import is_label
 from aneuflow.pipeline.inputs import RECORDS, WAVEFORM_FOLDER
 from aneuflow.service import jobs
-from aneuflow.service.child import CASE, IDENTITY, VIEWS
+from aneuflow.service.child import CASE, DICOM, IDENTITY, VIEWS
+from aneuflow.service.dicom_series import keep_series
 from aneuflow.service.models import Case, CaseFile, Job, UnusedObject
 from aneuflow.service.monitoring import keep_graded
 from aneuflow.service.problems import Problem
 from aneuflow.service.retention import give_up
 from aneuflow.service.system import System
+
+# What lies beside the case folder and is kept with its files.
+BESIDE = (VIEWS, DICOM)
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Finding:
 
 
 def publish(system: System, case_id: str, found: Finding, holder: Job | None = None) -> None:
-    """Keep the files of the current stages (and the views); what is kept already is not read again.
+    """Keep the files of the current stages (and those beside them); what is kept already is not read again.
 
     Until a run is done nothing is taken away: a run that is canceled or fails in mid chain leaves the case as it was, not
     with numbers of two models beside each other. `holder`: the job that must still be its worker's when this is written.
@@ -46,7 +50,7 @@ def publish(system: System, case_id: str, found: Finding, holder: Job | None = N
         return
     manifest = case.manifest()
     manifest = _current_manifest(manifest, {*found.current, *given_folders(manifest)})
-    known = _files(case, manifest, found.folder / VIEWS)
+    known = _files(case, manifest, found.folder)
     with system.database.reading() as session:
         rows = session.scalars(select(CaseFile).where(CaseFile.case_id == case_id))
         kept = {row.path: row.sha256 for row in rows if not is_label(row.path)}
@@ -71,6 +75,7 @@ def publish(system: System, case_id: str, found: Finding, holder: Job | None = N
         row.settings = _given_settings(manifest)
         _summarize(row, case, manifest)
         keep_graded(session, case_id, case, manifest)
+        keep_series(session, case_id, found.folder / DICOM)
 
 
 def _given_settings(manifest: Manifest) -> dict[str, Any]:
@@ -115,15 +120,15 @@ def _current_manifest(manifest: Manifest, current: Collection[str]) -> Manifest:
     return replace(manifest, stages=stages)
 
 
-def _files(case: CaseFolder, manifest: Manifest, views: Path) -> dict[str, tuple[Path, str]]:
+def _files(case: CaseFolder, manifest: Manifest, folder: Path) -> dict[str, tuple[Path, str]]:
     known = {
         f"{record.folder}/{name}": (case.path / record.folder / name, sha256)
         for record in manifest.stages.values()
         for name, sha256 in record.outputs.items()
     }
-    if views.is_dir():
-        files = [file for file in views.iterdir() if file.is_file() and not file.name.startswith(".")]
-        known |= {f"{VIEWS}/{file.name}": (file, file_hash(file)) for file in files}
+    for name in BESIDE:
+        files = [file for file in (folder / name).rglob("*") if file.is_file() and not file.name.startswith(".")]
+        known |= {file.relative_to(folder).as_posix(): (file, file_hash(file)) for file in files}
     return known
 
 
@@ -158,7 +163,8 @@ def restore(system: System, case_id: str, folder: Path, only: Collection[str] | 
     for file in files:
         if only is not None and file.path.partition("/")[0] not in only:
             continue
-        target = folder / file.path if file.path.startswith(f"{VIEWS}/") else folder / CASE / file.path
+        is_beside = file.path.partition("/")[0] in BESIDE
+        target = folder / file.path if is_beside else folder / CASE / file.path
         target.parent.mkdir(parents=True, exist_ok=True)
         system.objects.fetch(file.sha256, target)
     if manifest is not None:

@@ -37,7 +37,7 @@ function judgementForm(one: Case, done: () => unknown): HTMLElement {
 }
 
 /** One choice of several, all of them to be seen; none is chosen beforehand. */
-function scale(name: string, title: string, values: [value: string, label: string][]): HTMLElement {
+export function scale(name: string, title: string, values: [value: string, label: string][]): HTMLElement {
   return element("fieldset", { className: "part" }, element("legend", {}, title), element("div", { className: "scale" },
     ...values.map(([value, label]) => element("label", {}, element("input", { type: "radio", name, value, required: true }), element("span", {}, label)))));
 }

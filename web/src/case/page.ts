@@ -1,6 +1,6 @@
 // One case: what was found, where, how sure, by whom, and what to do with it.
 import { address } from "../address";
-import { ACTIVE, ask, attempt, get, mayChange, repeat, type Case, type Summary } from "../api";
+import { ACTIVE, ask, attempt, get, isHiding, mayChange, repeat, type Case, type Summary } from "../api";
 import { button, choice, confirmed, element, say } from "../dom";
 import { priorities } from "../order";
 import { comparePanel } from "../compare";
@@ -12,6 +12,7 @@ import { gradePanel } from "./grade";
 import { historyPanel } from "./history";
 import { imagePanel } from "./image";
 import { measuresPanel } from "./measures";
+import { outcomePanel } from "./outcome";
 import { paintKey, paintPanel } from "./paint";
 import { wallPanel } from "./wall";
 
@@ -37,12 +38,13 @@ export async function casePage(root: HTMLElement, id: string, signal: AbortSigna
     { place: place("compute"), key: computeKey, fill: computePanel },
     { place: place("painting"), key: paintKey, fill: paintPanel },
     { place: place("compare"), key: (one) => String(has(one, "model/lumen.vtp")), fill: comparePanel },
+    { place: place("outcome"), key: (one) => (one.project_id && has(one, "model/lumen.vtp") && !isHiding(one) ? one.role : ""), fill: outcomePanel },
     { place: place("links"), key: results, fill: fillLinks },
     { place: place("history"), key: (one) => `${one.state}${results(one)}`, fill: historyPanel },
   ];
-  const [summary, grade, wall, image, measures, before, compute, painting, compare, links, history] = parts.map((part) => part.place);
+  const [summary, grade, wall, image, measures, before, compute, painting, compare, outcome, links, history] = parts.map((part) => part.place);
   root.replaceChildren(head, summary!, element("div", { className: "case" },
-    element("div", { className: "column" }, wall!, compute!, painting!, image!, compare!, links!, history!), element("div", { className: "column" }, before!, grade!, measures!)));
+    element("div", { className: "column" }, wall!, compute!, painting!, image!, compare!, links!, history!), element("div", { className: "column" }, before!, grade!, outcome!, measures!)));
 
   await repeat(signal, async () => {
     let one: Case;

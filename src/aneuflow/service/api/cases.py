@@ -21,6 +21,7 @@ from aneuflow.pipeline.settings import Tables, settings_from
 from aneuflow.service import jobs
 from aneuflow.service.access import PERMISSIONS, OnCase, OnProject, OnUpload, Passed, SignedIn, projects_of, standing_of
 from aneuflow.service.accounts import Caller
+from aneuflow.service.dicom_series import is_listed
 from aneuflow.service.judgement import HIDING, Standing, is_shown_before, standings
 from aneuflow.service.labels import may_see_file
 from aneuflow.service.models import AuditEntry, Case, CaseFile, Job, Upload
@@ -114,13 +115,13 @@ def begin_upload(request: Request, given: NewUpload, passed: Annotated[Passed, D
         size=size,
     )
     with system.database.writing() as session:
-        _refuse_without_room(session, system.settings.incoming, size)
+        refuse_without_room(session, system.settings.incoming, size)
         session.add(upload)
     (system.settings.incoming / upload.id).touch(0o600)
     return {"id": upload.id, "offset": 0, "size": size}
 
 
-def _refuse_without_room(session: Session, incoming: Path, size: int) -> None:
+def refuse_without_room(session: Session, incoming: Path, size: int) -> None:
     """An upload needs its size twice, as a stream and unpacked; what others were promised and have not sent is not free."""
     open_ones = session.execute(select(Upload.id, Upload.size).where(Upload.case_id == "")).all()
     sent = {upload_id: _sent(incoming / upload_id) for upload_id, _ in open_ones}
@@ -273,7 +274,7 @@ def see_case(request: Request, passed: Annotated[Passed, Depends(OnCase("read"))
         shown = [
             {"path": path, "size": size}
             for path, size in files
-            if (standing not in HIDING or is_shown_before(path)) and may_see_file(passed.role, path)
+            if is_listed(path) and (standing not in HIDING or is_shown_before(path)) and may_see_file(passed.role, path)
         ]
     manifest = case.manifest or {}
     stages = {

@@ -15,7 +15,7 @@ from aneuflow import __version__
 from aneuflow.pipeline.monitoring import look_as_json
 from aneuflow.report.monitoring import LookContent, look_page
 from aneuflow.report.text import Language, text
-from aneuflow.service.access import OnCase, Passed, SystemDoor
+from aneuflow.service.access import OnCase, OnGrade, Passed, SystemDoor
 from aneuflow.service.api.results import REPORT_POLICY
 from aneuflow.service.models import Outcome
 from aneuflow.service.monitoring import look
@@ -54,8 +54,8 @@ def see_monitoring_page(request: Request, language: Language = "en") -> HTMLResp
 
 
 @router.get("/api/cases/{case_id}/outcomes")
-def see_outcomes(request: Request, passed: Annotated[Passed, Depends(OnCase("read"))]) -> list[dict[str, Any]]:
-    """What was recorded of the case, the last one last; it is the one that counts."""
+def see_outcomes(request: Request, passed: Annotated[Passed, Depends(OnGrade("read"))]) -> list[dict[str, Any]]:
+    """What was recorded of the case, the last one last; it is the one that counts. A reader's own judgement comes first."""
     assert passed.case is not None
     chosen = select(Outcome).where(Outcome.case_id == passed.case.id).order_by(Outcome.created)
     with system_of(request).database.reading() as session:

@@ -16,9 +16,10 @@ from aneuflow.report.risk_section import risk_values
 from aneuflow.report.summary import measure_row
 from aneuflow.report.text import Language, quantity_definition, text
 from aneuflow.service.access import OnCase, OnGrade, Passed, standing_of
-from aneuflow.service.comparing import comparison
+from aneuflow.service.comparing import comparison, comparison_report
 from aneuflow.service.judgement import GRADE_FILE, HIDING, cleared, is_shown_before, needs_clearing
 from aneuflow.service.labels import may_see_file
+from aneuflow.service.models import Case
 from aneuflow.service.problems import Problem
 from aneuflow.service.publish import read_content, read_file
 from aneuflow.service.system import system_of
@@ -34,6 +35,7 @@ REPORT_POLICY = (
 MEASURES = ("morphology/morphology.json", "flow/hemodynamics.json", "prediction/hemodynamics.json")
 COLUMNS = ("id", "name", "symbol", "value", "low", "high", "unit", "meaning", "formula", "source")
 Read = Annotated[Passed, Depends(OnCase("read"))]
+Since = Annotated[str, Query(max_length=32)]
 ReadGrade = Annotated[Passed, Depends(OnGrade("read"))]
 
 
@@ -118,19 +120,29 @@ def grade_words(content: Any, language: Language) -> dict[str, Any] | None:
 
 
 @router.get("/api/cases/{case_id}/growth")
-def see_growth(
-    request: Request, passed: Read, since: Annotated[str, Query(max_length=32)], language: Language = "en"
-) -> dict[str, Any]:
+def see_growth(request: Request, passed: Read, since: Since, language: Language = "en") -> dict[str, Any]:
     """The case beside the earlier examination `since` of the same aneurysm: what has grown, and which measures changed.
 
     `headline` in words, `tables` of changes with intervals, `scene` of the wall by its change; takes some seconds.
     """
+    return comparison(system_of(request), *_both(request, passed, since), language)
+
+
+@router.get("/api/cases/{case_id}/growth.pdf")
+def get_growth_report(request: Request, passed: Read, since: Since, language: Language = "en") -> Response:
+    """The same as a report."""
+    content = comparison_report(system_of(request), *_both(request, passed, since), language)
+    return Response(content, media_type="application/pdf")
+
+
+def _both(request: Request, passed: Passed, since: str) -> tuple[Case, Case]:
+    """The earlier case and the later one, which the caller may both read."""
     assert passed.case is not None
     earlier = OnCase("read")(request, since).case
     assert earlier is not None
     request.state.case_id, request.state.project_id = passed.case.id, passed.project.id
     request.state.detail = f"since {earlier.id}"
-    return comparison(system_of(request), earlier, passed.case, language)
+    return earlier, passed.case
 
 
 @router.get("/api/cases/{case_id}/files/{path:path}")
