@@ -13,7 +13,6 @@ from aneuflow.verification.trial import Case, Found, Gate, Means, Plot, Row, Tri
 from aneuflow.verification.tubes import PLASMA, RADIUS_MM, outlet_offset, pressure_gradient, solve_tube, tube_errors
 
 DIRECTIONS = ((1, 0, 0), (1, 1, 0), (1, 1, 1), (1, 2, 3), (2, 1, 5), (3, 1, 0))
-OBLIQUE = (1, 2, 3)
 DIAMETERS = 4.0
 CELLS_ACROSS = 20
 GRIDS = (12, 16, 24)
@@ -39,11 +38,14 @@ def developed_flow(means: Means, direction: tuple[int, int, int], cells_across: 
     return Found(numbers)
 
 
+def _name(prefix: str, direction: tuple[int, int, int], cells_across: int, reynolds: float) -> str:
+    return f"{prefix}-{''.join(map(str, direction))}-re{reynolds:g}-{cells_across}"
+
+
 def _trial(prefix: str, direction: tuple[int, int, int], cells_across: int, reynolds: float, max_mach: float = 0.0) -> Trial:
-    name = f"{prefix}-{''.join(map(str, direction))}-re{reynolds:g}-{cells_across}"
     settings = {"cells_across": cells_across, "reynolds": reynolds, "max_mach": max_mach}
     run = partial(developed_flow, direction=direction, **settings)  # type: ignore[arg-type]
-    return Trial(name, {"direction": list(direction), **settings}, run)
+    return Trial(_name(prefix, direction, cells_across, reynolds), {"direction": list(direction), **settings}, run)
 
 
 def _worst(found: Mapping[str, Found], key: str) -> float | None:
@@ -78,9 +80,17 @@ def observed_order(cells_across: list[float], errors: list[float]) -> float:
     return -float(np.polyfit(np.log(cells_across), np.log(np.abs(errors)), 1)[0])
 
 
-def _series(found: Mapping[str, Found], key: str) -> tuple[list[float], list[float]]:
-    grids = [n for n in GRIDS if f"order-123-re{FORGETFUL:g}-{n}" in found]
-    return [float(n) for n in grids], [abs(found[f"order-123-re{FORGETFUL:g}-{n}"].numbers[key]) for n in grids]
+def _order_name(direction: tuple[int, int, int], cells_across: int) -> str:
+    return _name("order", direction, cells_across, FORGETFUL)
+
+
+def _series(
+    found: Mapping[str, Found], key: str, directions: tuple[tuple[int, int, int], ...] = DIRECTIONS
+) -> tuple[list[float], list[float]]:
+    """Cells across, and the root mean square of an error over the directions on each grid that has them all."""
+    grids = [n for n in GRIDS if all(_order_name(direction, n) in found for direction in directions)]
+    errors = [[found[_order_name(direction, n)].numbers[key] for direction in directions] for n in grids]
+    return [float(n) for n in grids], [float(np.sqrt(np.mean(np.square(of_grid)))) for of_grid in errors]
 
 
 _CONVERGING = {"velocity L2": "velocity_l2_percent", "mean wall shear": "shear_percent", "scatter": "shear_scatter_percent"}
@@ -88,12 +98,14 @@ _CONVERGING = {"velocity L2": "velocity_l2_percent", "mean wall shear": "shear_p
 
 def _judge_order(found: Mapping[str, Found]) -> tuple[Row, ...]:
     gates = {"velocity L2": Gate(1.8, 2.0, least=True), "mean wall shear": Gate(1.8, 2.0, least=True), "scatter": Gate()}
+    why = f"needs all directions with {', '.join(map(str, GRIDS))} cells across"
     rows = []
     for what, key in _CONVERGING.items():
-        grids, errors = _series(found, key)
-        order = observed_order(grids, errors) if len(grids) == len(GRIDS) else None
-        why = "" if order is not None else f"needs all of {', '.join(map(str, GRIDS))} cells across"
-        rows.append(Row(f"order of accuracy, {what}", "1", gates[what], order, why))
+        series = [_series(found, key), *(_series(found, key, (direction,)) for direction in DIRECTIONS)]
+        whole, *single = (observed_order(*one) if len(one[0]) == len(GRIDS) else None for one in series)
+        rows.append(Row(f"order of accuracy, {what}", "1", gates[what], whole, "" if whole is not None else why))
+        known = [order for order in single if order is not None]
+        rows.append(Row(f"least of one direction alone, {what}", "1", Gate(), min(known, default=None), "" if known else why))
     return tuple(rows)
 
 
@@ -105,7 +117,16 @@ def _plot_order(found: Mapping[str, Found]) -> tuple[Plot, ...]:
     first = curves["velocity L2"][1][0]
     curves["second order"] = (grids, [first * (grids[0] / n) ** 2 for n in grids])
     points = tuple(_CONVERGING)
-    return (Plot("Error over resolution, tube along (1,2,3)", "cells per diameter", "error, %", curves, points, log=True),)
+    return (
+        Plot(
+            "Error over resolution, root mean square of the directions",
+            "cells per diameter",
+            "error, %",
+            curves,
+            points,
+            log=True,
+        ),
+    )
 
 
 def _plot_directions(found: Mapping[str, Found]) -> tuple[Plot, ...]:
@@ -120,7 +141,11 @@ def _plot_directions(found: Mapping[str, Found]) -> tuple[Plot, ...]:
 def cases() -> tuple[Case, ...]:
     slow = tuple(_trial("tube", direction, CELLS_ACROSS, SLOW) for direction in DIRECTIONS)
     fast = tuple(_trial("tube", direction, CELLS_ACROSS, FAST) for direction in DIRECTIONS)
-    order = tuple(_trial("order", OBLIQUE, cells, FORGETFUL, ORDER_MACH * GRIDS[0] / cells) for cells in GRIDS)
+    order = tuple(
+        _trial("order", direction, cells, FORGETFUL, ORDER_MACH * GRIDS[0] / cells)
+        for direction in DIRECTIONS
+        for cells in GRIDS
+    )
     return (
         Case(
             "poiseuille",
@@ -140,10 +165,12 @@ def cases() -> tuple[Case, ...]:
         ),
         Case(
             "order",
-            "Order of accuracy, tube along (1,2,3)",
+            f"Order of accuracy, {len(DIRECTIONS)} directions",
             order,
             _judge_order,
             _plot_order,
-            note=f"Reynolds number {FORGETFUL:g}, low enough to forget the inlet; the relaxation time stays from grid to grid.",
+            note=f"Reynolds number {FORGETFUL:g}, low enough to forget the inlet; the relaxation time stays from grid to grid. "
+            "Root mean square over the directions: where one tube's wall happens to lie between the nodes of three lattices "
+            "moves its errors as much as they fall.",
         ),
     )

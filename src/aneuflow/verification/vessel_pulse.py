@@ -36,7 +36,7 @@ _FILES = tuple(f"{VESSEL}/{file}" for file in ("case.json", "surface.vtp", "puls
 _MARGIN = 1.3  # of the highest speed of a steady flow, scaled to the peak
 
 
-def _waveform(folder: Path) -> Waveform:
+def waveform_of(folder: Path) -> Waveform:
     """The reference's; its last sample, which closes the cycle, is left out."""
     with np.load(folder / SERIES) as content:
         phase, ratio = (content[f"waveform_{name}"].astype(np.float64)[:-1] for name in ("t_over_T", "q_over_mean"))
@@ -48,7 +48,7 @@ def against_reference(means: Means, resolution_mm: float) -> Found:
     folder = means.data / VESSEL
     setup = json.loads((folder / "case.json").read_text("utf-8"))
     model = read_vessel(folder)
-    boundary = replace(conditions(setup, model), waveform=_waveform(folder))
+    boundary = replace(conditions(setup, model), waveform=waveform_of(folder))
     settings = FlowSettings(resolution_mm=resolution_mm, cycles=CYCLES, threads=means.threads)
     solution = simulate(model, boundary, settings, means.progress, means.checkpoint)
     reference = WallReference.read(folder / REFERENCE)
@@ -81,7 +81,7 @@ def hardest_regime(means: Means, resolution_mm: float) -> Found:
     """Cycles 2 and 3 of a flow whose peak Reynolds number is REGIME_PEAK_REYNOLDS: change of TAWSS, mass balance."""
     folder = means.data / VESSEL
     setup = json.loads((folder / "case.json").read_text("utf-8"))
-    model, waveform = read_vessel(folder), _waveform(folder)
+    model, waveform = read_vessel(folder), waveform_of(folder)
     boundary = conditions(setup, model)
     factor = REGIME_PEAK_REYNOLDS / (float(setup["Reynolds"]) * float(waveform.ratio.max()))
     inlet = replace(boundary.inlets[0], mean_flow_ml_s=factor * boundary.inlets[0].mean_flow_ml_s)
