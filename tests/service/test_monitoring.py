@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from aneuflow.case.risk_store import write_risk
 from aneuflow.errors import InputError
@@ -24,7 +24,7 @@ from aneuflow.risk.train.table import read_cohort
 from aneuflow.service.accounts import add_user
 from aneuflow.service.api.cases import checked_settings
 from aneuflow.service.metrics import exposition
-from aneuflow.service.models import Case, GradedCase, Membership
+from aneuflow.service.models import AuditEntry, Case, GradedCase, Membership
 from aneuflow.service.monitoring import look, seen_cases
 from aneuflow.service.publish import Finding, publish
 from aneuflow.service.settings import ServiceSettings
@@ -229,3 +229,35 @@ def test_an_administrator_opens_the_page_from_the_terminal(tmp_path: Path) -> No
             shown = opened.value
             assert shown.inner_text("h1") == "All cases of the system"
             assert "0 graded cases: too few to tell" in shown.inner_text("#summary")
+
+
+@needs_browser
+@pytest.mark.slow
+def test_an_editor_records_an_outcome_in_the_browser(system: System, address: str, tmp_path: Path) -> None:
+    case_id = add_case(system, "Study 12")
+    write_case(tmp_path, {"model/lumen.vtp": "of no matter here"})
+    publish(system, case_id, Finding(tmp_path, {"model"}))
+    for role in ("editor", "reader"):
+        with system.database.writing() as session:
+            user = add_user(session, f"{role}.1", OWN_PASSWORD, must_change=False)
+            session.add(Membership(project_id=case_of(system, case_id).project_id, user_id=user.id, role=role))
+    for role in ("editor", "reader"):
+        with browsing(address, 60) as page:  # type: Any
+            page.fill("[name=name]", f"{role}.1")
+            page.fill("[name=password]", OWN_PASSWORD)
+            page.click("button[type=submit]")
+            page.get_by_role("link", name="Study 12").click()
+            panel = page.locator("section.outcome")
+            panel.get_by_role("heading", name="Outcome").wait_for()
+            if role == "editor":
+                panel.get_by_text("Record what is known").click()
+                panel.get_by_role("radio", name="unruptured").check()
+                panel.get_by_label("Known on").fill("2026-05-31")
+                panel.get_by_role("button", name="Record").click()
+            panel.get_by_text("2026-05-31: unruptured").wait_for()
+            assert panel.locator("form").count() == (role == "editor")
+            page.select_option("[name=language]", "zh")
+            page.get_by_text("2026-05-31: 未破裂").wait_for()
+    with system.database.reading() as session:
+        kept = session.scalars(select(AuditEntry.detail).where(AuditEntry.action == "add_outcome")).all()
+    assert kept == ["unruptured 2026-05-31"]

@@ -19,7 +19,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from aneuflow.errors import AneuflowError
-from aneuflow.service import audit, jobs
+from aneuflow.service import audit, jobs, traces
 from aneuflow.service.child import failure_of
 from aneuflow.service.engine import Engine, LocalEngine, Run, Ticket, job_folder
 from aneuflow.service.heartbeat import Heartbeat
@@ -115,7 +115,7 @@ class Dispatcher:
         facts = {"job": job.id, "case": job.case_id, "kind": job.kind, "attempt": job.attempt}
         log.info("job started", extra={"facts": facts})
         try:
-            with Heartbeat(self.system.database, job) as heartbeat:
+            with traces.job_span(job), Heartbeat(self.system.database, job) as heartbeat:
                 try:
                     state, reason = self._do(job, heartbeat)
                 except StoreAway:  # what was computed waits in the job's folder until the store is back
@@ -126,6 +126,7 @@ class Dispatcher:
                 except Exception as error:
                     log.error("job", extra={"facts": {**facts, **place_of(error)}})
                     state, reason = "lost", ""
+                traces.job_ended(state)
                 self._end(job, state, reason)
             log.info("job ended", extra={"facts": {**facts, "state": state}})
         except Exception as error:
@@ -186,6 +187,7 @@ class Dispatcher:
         while not run.is_over():
             seen = run.seen()
             heartbeat.stage, heartbeat.fraction = seen.stage, seen.fraction
+            traces.stage_span(seen.stage)
             interruption = self._interruption(heartbeat)
             if interruption:
                 return interruption, ""
@@ -236,10 +238,12 @@ def _machine_memory() -> int:
 
 
 def serve(settings: ServiceSettings) -> None:
+    traces.start_tracing(settings, "dispatcher")
     dispatcher = Dispatcher(open_system(settings), LocalEngine())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: dispatcher.ending.set())
     dispatcher.serve()
+    traces.stop_tracing()
 
 
 if __name__ == "__main__":

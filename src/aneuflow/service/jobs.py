@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from aneuflow.service import traces
 from aneuflow.service.models import Case, Job, Project
 from aneuflow.service.problems import Problem
 
@@ -44,6 +45,7 @@ def submit(session: Session, case: Case, kind: str, user_id: str, settings: Mapp
         kind=kind,
         priority=case.priority,
         settings=dict(settings),
+        traceparent=traces.current(),
         **more,
     )
     session.add(job)

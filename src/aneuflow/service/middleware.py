@@ -15,6 +15,7 @@ from aneuflow.service import audit
 from aneuflow.service.metrics import REQUESTS
 from aneuflow.service.problems import Problem, problem_response
 from aneuflow.service.system import System
+from aneuflow.service.traces import request_span
 
 log = logging.getLogger("aneuflow.service")
 LARGEST_BODY = 2**20
@@ -75,15 +76,17 @@ class Guard:
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
+                scope["state"]["status"] = message["status"]
                 await run_in_threadpool(self._write_down, scope, message["status"], time.monotonic() - start)
                 self._add_headers(scope, message)
             await send(message)
 
         refusal = self._refusal(scope)
-        if refusal is not None:
-            await problem_response(Problem(*refusal))(scope, receive, answer)
-        else:
-            await self.app(scope, receive, answer)
+        with request_span(scope):
+            if refusal is not None:
+                await problem_response(Problem(*refusal))(scope, receive, answer)
+            else:
+                await self.app(scope, receive, answer)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         address, headers = _address(scope), Headers(scope=scope)

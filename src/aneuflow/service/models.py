@@ -222,7 +222,8 @@ class Upload(Base):
 class Job(Base):
     """Work on a case. `worker` and `attempt` fence it: who no longer holds both can write nothing.
 
-    `losses` counts the attempts whose worker was lost; `failure` is the traceback of a failure that no code foresaw.
+    `losses` counts the attempts whose worker was lost; `failure` is the traceback of a failure that no code foresaw;
+    `traceparent` is the span it follows from, where there are traces.
     """
 
     __tablename__ = "jobs"
@@ -247,6 +248,7 @@ class Job(Base):
     remaining_s: Mapped[float | None] = mapped_column(Float, default=None)
     reason: Mapped[str] = mapped_column(Text, default="")
     failure: Mapped[str] = mapped_column(Text, default="")
+    traceparent: Mapped[str] = mapped_column(String(64), default="")
     created: Mapped[float] = mapped_column(Float, default=time.time)
     started: Mapped[float] = mapped_column(Float, default=0.0)
     ended: Mapped[float] = mapped_column(Float, default=0.0)

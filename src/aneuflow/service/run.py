@@ -21,6 +21,7 @@ from aneuflow.service.logs import start_logging
 from aneuflow.service.secrecy import hide_memory
 from aneuflow.service.settings import ServiceSettings
 from aneuflow.service.system import first_start, open_system
+from aneuflow.service.traces import start_tracing, stop_tracing
 
 log = logging.getLogger("aneuflow.service")
 
@@ -36,6 +37,7 @@ def run_server(settings: ServiceSettings, tell: Callable[[str], None], cases: Se
     for path in cases:
         adopt(system, path)
     start_logging()
+    start_tracing(settings, "api")
     config = uvicorn.Config(
         create_app(system),
         host=settings.host,
@@ -58,6 +60,7 @@ def run_server(settings: ServiceSettings, tell: Callable[[str], None], cases: Se
         tell(f"First start: sign in as administrator with the password {password} and change it; it is not shown again.")
     with dispatching(settings):
         uvicorn.Server(config).run(sockets=[listener])
+    stop_tracing()
 
 
 def _as_text(value: object) -> str:

@@ -91,6 +91,13 @@ class ServiceSettings(BaseSettings):
         "empty: roles are given here.",
     )
 
+    traces_endpoint: str = Field(
+        "",
+        pattern=r"^$|^https?://[^\s@]+$",
+        description="Collector of traces (OpenTelemetry, OTLP over HTTP), such as http://collector:4318; empty: no traces. "
+        "Needs the extra `traces`.",
+    )
+
     session_idle_minutes: float = Field(30.0, gt=0.0, le=1440.0, description="A session without requests ends after this.")
     session_hours: float = Field(12.0, gt=0.0, le=168.0, description="A session ends after this in any case.")
     lockout_failures: int = Field(5, ge=2, le=100, description="Wrong passwords in a row that lock an account.")
