@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 import numpy.typing as npt
 from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
@@ -59,6 +58,8 @@ def read_json(path: Path) -> Any:
 
 def write_nifti(path: Path, values: npt.NDArray[Any], affine: FloatArray) -> None:
     """Write a volume whose affine maps voxel indices to LPS mm (NIfTI's own world is RAS)."""
+    import nibabel  # this late: tables are read far more often than images
+
     image = nibabel.Nifti1Image(values, None)
     image.set_sform(LPS_TO_RAS @ affine, code=1)
     image.set_qform(None, code=0)
@@ -70,6 +71,8 @@ def write_nifti(path: Path, values: npt.NDArray[Any], affine: FloatArray) -> Non
 
 def read_nifti(path: Path) -> tuple[npt.NDArray[Any], FloatArray]:
     """The voxel values as stored and the affine to LPS mm."""
+    import nibabel
+
     image = nibabel.Nifti1Image.from_filename(path)
     return np.asanyarray(image.dataobj), LPS_TO_RAS @ np.asarray(image.affine, np.float64)
 

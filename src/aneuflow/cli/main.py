@@ -23,8 +23,10 @@ def _check_encoding(arguments: list[str]) -> None:
 def _run_command(arguments: list[str]) -> None:
     _check_encoding(arguments)
     # This late, for it takes seconds: an interruption meanwhile is answered in words too.
-    from aneuflow.cli.app import app
-
+    if arguments[1:2] == ["serve"]:  # which needs none of what the other commands compute with
+        from aneuflow.cli.serve import app
+    else:
+        from aneuflow.cli.app import app
     app()
 
 

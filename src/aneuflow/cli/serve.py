@@ -9,6 +9,13 @@ import typer
 
 from aneuflow.errors import ResourceError
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def _alone() -> None:
+    """`aneuflow serve` without the other commands."""
+
 
 def register(app: typer.Typer) -> None:
     app.command("serve")(serve)
@@ -34,3 +41,6 @@ def serve(
     except ModuleNotFoundError as error:
         raise ResourceError(f"The service needs {error.name}; run pip install 'aneuflow[service]'.") from error
     run_server(service_settings(config, data=data, host=host, port=port, job_slots=job_slots), typer.echo, cases or ())
+
+
+register(app)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-import pydicom
-from pydicom.dataset import Dataset
-
 from aneuflow.errors import InputError, ResourceError
-from aneuflow.imaging import quiet_dicom
 from aneuflow.types import Progress
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 MAX_IMAGES = 50_000
 # What stays free on the disk while images come in.
@@ -121,13 +121,13 @@ def search(archive: Archive, query: Query) -> list[Found]:
         raise InputError(f"Date {query.date} is not YYYYMMDD or YYYYMMDD-YYYYMMDD; correct it.")
     if query.study_uid:
         check_uid(query.study_uid)
-    with quiet_dicom():
+    with _quiet():
         return archive.find(query)
 
 
 def store(archive: Archive, paths: Sequence[Path], progress: Progress) -> int:
     """Send the files, and those in the folders, among `paths`; how many. Raises InputError as `dicom_files` does."""
-    with quiet_dicom():
+    with _quiet():
         files = dicom_files(paths)
         archive.send(files, progress)
     return len(files)
@@ -161,7 +161,7 @@ def fetch(archive: Archive, study_uid: str, series_uid: str, target: Path, progr
         progress(0.0, f"{count} images")
 
     try:
-        with quiet_dicom():
+        with _quiet():
             archive.get(study_uid, series_uid, keep)
         if count == 0:
             raise ResourceError("The archive sent no image; check the UID and that this program may read from the archive.")
@@ -173,8 +173,17 @@ def fetch(archive: Archive, study_uid: str, series_uid: str, target: Path, progr
     return count
 
 
+def _quiet() -> AbstractContextManager[None]:
+    # This late: what reads images takes a server that asks no archive seconds to start.
+    from aneuflow.imaging import quiet_dicom
+
+    return quiet_dicom()
+
+
 def dicom_files(paths: Sequence[Path]) -> list[Path]:
     """All files given and within folders given. Raises InputError where one is missing or no DICOM file, or there is none."""
+    import pydicom
+
     files: list[Path] = []
     for path in paths:
         if not path.exists():

@@ -15,13 +15,12 @@ from aneuflow.case.folder import CaseFolder, StageRecord, file_hash
 from aneuflow.errors import InputError
 from aneuflow.geometry.read_surface import read_surface
 from aneuflow.imaging import read_image, read_label_map
-from aneuflow.pipeline.settings import InputSettings
+from aneuflow.pipeline.settings import WAVEFORM_FOLDER, InputSettings
 from aneuflow.report.text import note_text
 
 SURFACE_SUFFIXES = {".stl", ".obj", ".ply", ".vtp"}
 IMPORT_VERSION = 1
-WAVEFORM_FOLDER, WAVEFORM_FILE = "waveform", "waveform.csv"
-RECORDS = ("doppler", "pressure")
+WAVEFORM_FILE = "waveform.csv"
 _CHOICE = ("series_chosen", "series_not_taken")
 FOLDERS = {"image": "image", "mask": "segmentation", "surface": "surface"}
 

@@ -17,7 +17,6 @@ from aneuflow.case.files import read_json, write_json
 from aneuflow.case.folder import CaseFolder
 from aneuflow.case.outcome_store import read_outcomes
 from aneuflow.errors import InputError
-from aneuflow.report.monitoring import LookContent, build_look
 from aneuflow.report.text import Language
 from aneuflow.risk.clinical import Answer, Number
 from aneuflow.risk.learned import Model, model_in, origin_in, resemblance, shipped_model, shipped_origin
@@ -46,6 +45,8 @@ def look_at(source: Path, output: Path, own: Path | None = None, language: Langu
         raise InputError(f"{source} holds no case that was graded; run `aneuflow grade` first.")
     found = monitor(model, origin, cases)
     created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    from aneuflow.report.monitoring import LookContent, build_look  # this late, as it draws
+
     report = build_look(LookContent(found, source.resolve().name, __version__, created), language)
     output.mkdir(parents=True, exist_ok=True)
     write_json(output / "monitoring.json", look_as_json(found))

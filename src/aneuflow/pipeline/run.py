@@ -17,9 +17,9 @@ from aneuflow.case.prediction_store import FOLDER, READS, STAGE, has_current_pre
 from aneuflow.case.radiomics_store import FOLDER as RADIOMICS
 from aneuflow.case.radiomics_store import has_current_radiomics
 from aneuflow.errors import AneuflowError, InputError, MethodError, ResourceError, unforeseen
-from aneuflow.pipeline.inputs import RECORDS, describe, import_input, import_records, import_waveform
+from aneuflow.pipeline.inputs import describe, import_input, import_records, import_waveform
 from aneuflow.pipeline.prediction import predict_flow
-from aneuflow.pipeline.settings import Settings, Tables, settings_from
+from aneuflow.pipeline.settings import RECORDS, Settings, Tables, settings_from
 from aneuflow.pipeline.stages import FLOW_STAGES, GRADE, SIMULATE, Stage, StageEnd, StageProgress, StageRun, chain, silent
 from aneuflow.risk.change import with_accepted_model
 from aneuflow.risk.learned_regions import with_regions_model

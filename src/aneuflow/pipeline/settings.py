@@ -19,6 +19,9 @@ from aneuflow.risk import Clinical, GradeSettings
 from aneuflow.segmentation.settings import SegmentSettings
 from aneuflow.surrogate.settings import PredictSettings
 
+# What is given beside the input has a folder of the case of its own.
+WAVEFORM_FOLDER, RECORDS = "waveform", ("doppler", "pressure")
+
 
 class InputSettings(BaseModel, frozen=True, extra="forbid"):
     """How the input file is to be read."""

@@ -21,8 +21,7 @@ from aneuflow.morphology import measure
 from aneuflow.morphology.anatomy import anatomy_of
 from aneuflow.morphology.blebs import find_blebs
 from aneuflow.pipeline.documents import report_content
-from aneuflow.pipeline.inputs import RECORDS
-from aneuflow.pipeline.settings import Settings
+from aneuflow.pipeline.settings import RECORDS, Settings
 from aneuflow.report import build_report
 from aneuflow.risk import Flow, assess_risk
 from aneuflow.segmentation.segment import segment

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from aneuflow.report.content import InputFile, Provenance, Report, ReportContent, StageRun
-from aneuflow.report.figures import draw_figures
-from aneuflow.report.html import render_page
-from aneuflow.report.pdf import print_pdf
 from aneuflow.report.text import Language
 
 __all__ = ["InputFile", "Provenance", "Report", "ReportContent", "StageRun", "build_report"]
@@ -13,6 +10,11 @@ __all__ = ["InputFile", "Provenance", "Report", "ReportContent", "StageRun", "bu
 
 def build_report(content: ReportContent, language: Language) -> Report:
     """The report of a case in a language; what could not be made is left out and named in the notes and on the page."""
+    # This late: who wants texts or tables alone does not wait for what draws.
+    from aneuflow.report.figures import draw_figures
+    from aneuflow.report.html import render_page
+    from aneuflow.report.pdf import print_pdf
+
     pictures, drawing_notes = draw_figures(content)
     pdf, pdf_notes = print_pdf(render_page(content, pictures, drawing_notes, language, interactive=False), language)
     notes = (*drawing_notes, *pdf_notes)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from aneuflow.errors import MethodError
-from aneuflow.pipeline.stages import chain
 from aneuflow.report.text import Language
 from aneuflow.service.child import COMPARISON_FILE, COMPARISON_REPORT, FIRST, SECOND
 from aneuflow.service.engine import LocalEngine, Ticket
@@ -61,6 +60,8 @@ def _made(system: System, first: Case, second: Case, language: Language, file: s
 
 def _model_folders(case: Case) -> set[str]:
     """The folders of the stages up to the model, empty where there is no finished one."""
+    from aneuflow.pipeline.stages import chain  # this late, as it brings all that computes
+
     manifest = case.manifest or {}
     stages = manifest.get("stages", {})
     if stages.get("model", {}).get("state") != "done":

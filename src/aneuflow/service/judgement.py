@@ -10,7 +10,6 @@ from typing import Any, Literal
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
-from aneuflow.report.viewer import SCALARS
 from aneuflow.service.child import DICOM, VIEWS
 from aneuflow.service.models import AuditEntry, Case, CaseFile, Judgement, Project
 
@@ -25,7 +24,6 @@ _STAGES = ("image", "surface", "segmentation", "model", "morphology", "waveform"
 _PLAIN_DICOM = ("images/", "segmentation.", "measurements.")
 _PLAIN_VIEWS = ("image.", "model.", "painting.", "flow.")
 _CLEARED_VIEWS = ("scene.", "summary.")
-_PLAIN_FIELDS = (*SCALARS, "WSS_peak", "region")
 _GRADE_STAGE = "grade"
 
 
@@ -73,9 +71,12 @@ def cleared(content: bytes) -> bytes:
 
     Notes of a view that does not say which stage they are of are all left out.
     """
+    from aneuflow.report.viewer import SCALARS  # this late, as it draws
+
     view: dict[str, Any] = json.loads(gzip.decompress(content))
     if "spots" in view:
-        view |= {"spots": [], "fields": [field for field in view["fields"] if field["name"] in _PLAIN_FIELDS]}
+        plain = (*SCALARS, "WSS_peak", "region")
+        view |= {"spots": [], "fields": [field for field in view["fields"] if field["name"] in plain]}
     if "notes" in view:
         view["notes"] = [note for note in view["notes"] if len(note) > 2 and note[2] != _GRADE_STAGE]
     return gzip.compress(json.dumps(view).encode(), compresslevel=1, mtime=0)

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from aneuflow.case.files import read_json, write_json
 from aneuflow.case.folder import MANIFEST, CaseFolder, Manifest, file_hash
 from aneuflow.case.label_store import is_label
-from aneuflow.pipeline.inputs import RECORDS, WAVEFORM_FOLDER
+from aneuflow.pipeline.settings import RECORDS, WAVEFORM_FOLDER
 from aneuflow.service import jobs
 from aneuflow.service.child import CASE, DICOM, IDENTITY, VIEWS
 from aneuflow.service.dicom_series import keep_series

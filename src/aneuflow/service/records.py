@@ -14,8 +14,7 @@ from typing import Any
 
 from aneuflow.boundary import parse_place, read_records, record_to_json
 from aneuflow.errors import InputError
-from aneuflow.pipeline.inputs import RECORDS
-from aneuflow.pipeline.settings import Tables
+from aneuflow.pipeline.settings import RECORDS, Tables
 from aneuflow.service.child import RECORD_FILE
 from aneuflow.service.engine import LocalEngine, Ticket
 

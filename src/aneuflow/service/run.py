@@ -15,7 +15,6 @@ from pathlib import Path
 import uvicorn
 
 from aneuflow.errors import ResourceError
-from aneuflow.service.adopt import adopt
 from aneuflow.service.app import create_app
 from aneuflow.service.logs import start_logging
 from aneuflow.service.secrecy import hide_memory
@@ -34,8 +33,11 @@ def run_server(settings: ServiceSettings, tell: Callable[[str], None], cases: Se
     hide_memory()
     system = open_system(settings)
     password = first_start(system)
-    for path in cases:
-        adopt(system, path)
+    if cases:
+        from aneuflow.service.adopt import adopt  # this late, as it brings all that computes
+
+        for path in cases:
+            adopt(system, path)
     start_logging()
     start_tracing(settings, "api")
     config = uvicorn.Config(

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import BinaryIO
 
-from pydicom.filereader import read_dataset
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser
 
@@ -87,6 +86,8 @@ class Parts:
 
 def _named(head: bytes) -> tuple[str, str] | None:
     """Class and UID of the object in a DICOM file that begins so, None where it is none."""
+    from pydicom.filereader import read_dataset  # this late: few servers are sent studies
+
     if head[_MARK_AT : _MARK_AT + len(_MARK)] != _MARK:
         return None
     file = io.BytesIO(head[_MARK_AT + len(_MARK) :])

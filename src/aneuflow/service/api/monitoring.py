@@ -13,7 +13,6 @@ from sqlalchemy import select
 
 from aneuflow import __version__
 from aneuflow.pipeline.monitoring import look_as_json
-from aneuflow.report.monitoring import LookContent, look_page
 from aneuflow.report.text import Language, text
 from aneuflow.service.access import OnCase, OnGrade, Passed, SystemDoor
 from aneuflow.service.api.results import REPORT_POLICY
@@ -48,6 +47,8 @@ def see_monitoring(request: Request) -> Any:
 @router.get("/api/monitoring/page", dependencies=[Depends(SystemDoor())])
 def see_monitoring_page(request: Request, language: Language = "en") -> HTMLResponse:
     """The same as a page to read or print."""
+    from aneuflow.report.monitoring import LookContent, look_page  # this late, as it draws
+
     created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     content = LookContent(look(system_of(request)), text(language, "monitor.all_cases"), __version__, created)
     return HTMLResponse(look_page(content, (), language), headers={"content-security-policy": REPORT_POLICY})

@@ -12,7 +12,6 @@ from fastapi.responses import StreamingResponse
 
 from aneuflow.case.risk_store import risk_of
 from aneuflow.quantities import quantity
-from aneuflow.report.risk_section import risk_values
 from aneuflow.report.summary import measure_row
 from aneuflow.report.text import Language, quantity_definition, text
 from aneuflow.service.access import OnCase, OnGrade, Passed, standing_of
@@ -116,6 +115,8 @@ def see_grade(request: Request, passed: ReadGrade, language: Language = "en") ->
 
 def grade_words(content: Any, language: Language) -> dict[str, Any] | None:
     """risk.json in words and rows, None where there is none."""
+    from aneuflow.report.risk_section import risk_values  # this late, as it draws
+
     return risk_values(risk_of(content), language) if content else None
 
 
