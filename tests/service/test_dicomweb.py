@@ -22,7 +22,7 @@ from aneuflow.service.publish import Finding, publish
 from aneuflow.service.system import System
 from tests.imaging.dicom_series import slice_writer
 from tests.report.dicom.sample_case import PERSON, case_of_series, original_series
-from tests.service.made_cases import Made, add_case, case_of, identify, wait_until, work, write_case
+from tests.service.made_cases import ON_BOTH, Made, add_case, case_of, identify, wait_until, work, write_case
 from tests.service.running import Person, Server
 
 web = pytest.importorskip("dicomweb_client.api", reason='the extra "dicom" is not installed')
@@ -78,6 +78,7 @@ def _files(folder: Path) -> dict[str, pydicom.Dataset]:
     return {str(dataset.SOPInstanceUID): dataset for dataset in found}
 
 
+@ON_BOTH
 def test_a_study_is_found_by_what_the_standard_names(client: Any, made: Path) -> None:
     kept = _files(made)
     (study,) = client.search_for_studies()
@@ -160,6 +161,7 @@ def test_another_projects_studies_are_not_there(system: System, address: str, ca
     assert client.search_for_studies() == [] and client._session.get(f"{client.base_url}/studies/{study}").status_code == 404
 
 
+@ON_BOTH
 def test_the_same_image_read_twice_is_one_study(system: System, client: Any, case_id: str, made: Path) -> None:
     with system.database.writing() as session:
         again = Case(project_id=case_of(system, case_id).project_id, label="Again", created_by="editor")

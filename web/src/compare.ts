@@ -1,7 +1,7 @@
 // Two examinations of one patient: has the sac grown, where, and which measures changed by more than their errors.
 import { showWall, type Wall } from "../../src/aneuflow/report/templates/viewer.js";
 import { attempt, get, save, type Case, type CaseLine } from "./api";
-import { button, choice, element, table } from "./dom";
+import { button, choice, element, say, table } from "./dom";
 import { language, t } from "./texts";
 import { fileOf, has } from "./case/page";
 import { viewerPlace, type Scene } from "./case/wall";
@@ -75,6 +75,7 @@ function reportButton(earlier: Case, later: Case): HTMLElement {
   const made = button(t("report_pdf"), () => {
     made.disabled = true;
     made.setAttribute("aria-busy", "true");
+    say(t("compare_wait"));
     void attempt(() => save(`/api/cases/${later.id}/growth.pdf?since=${earlier.id}&language=${language()}`, `${earlier.label} - ${later.label}.pdf`))
       .finally(() => { made.disabled = false; made.removeAttribute("aria-busy"); });
   }, { name: "report" });
