@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import time
@@ -18,7 +19,6 @@ from aneuflow.types import Progress
 from aneuflow.verification.trial import Case, Found, Gate, Means, Record, Row, Trial
 
 RECORDS = "records"
-_SOLVER = ("flow", "numerics")  # the packages whose code a result depends on
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,16 @@ def code_fingerprint() -> str:
 
 
 def solver_sources() -> list[Path]:
-    """The Python files that a flow goes through."""
+    """The Python files that a flow goes through: the package `flow` and what it imports of `numerics`."""
     root = Path(aneuflow.__file__).parent
-    return [file for package in _SOLVER for file in sorted((root / package).rglob("*.py"))]
+    found, left = set[Path](), sorted((root / "flow").rglob("*.py"))
+    while left:
+        file = left.pop()
+        found.add(file)
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("aneuflow.numerics"):
+                for name in (node.module, *(f"{node.module}.{one.name}" for one in node.names)):
+                    place = root.joinpath(*str(name).split(".")[1:])
+                    files = {place.with_suffix(".py"), place / "__init__.py"}
+                    left += [one for one in files - found if one.is_file()]
+    return sorted(found)
