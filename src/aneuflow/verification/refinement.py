@@ -31,8 +31,11 @@ def refined_flow(means: Means, sac: str, resolution_mm: float) -> Found:
     boundary = set_boundary(model, BoundarySettings(), steady=True)
     settings = FlowSettings(resolution_mm=resolution_mm, steady=True, threads=means.threads)
     solution = simulate(model, boundary, settings, means.progress, means.checkpoint)
-    measured = {measure.id: measure.value for measure in solution.measures if measure.id in MEASURES}
-    return Found(measured | settings_reached(solution))
+    numbers = settings_reached(solution)
+    for measure in solution.measures:
+        if measure.id in MEASURES and measure.low is not None and measure.high is not None:
+            numbers |= {measure.id: measure.value, f"{measure.id}_low": measure.low, f"{measure.id}_high": measure.high}
+    return Found(numbers)
 
 
 def richardson(spacings: Sequence[float], values: Sequence[float]) -> tuple[float, float]:
@@ -78,7 +81,24 @@ def _judge(found: Mapping[str, Found]) -> tuple[Row, ...]:
             for h, value in zip(RESOLUTIONS_MM, values, strict=True):
                 line = f"{sac}: {what} mean at {h:g} mm over the extrapolated {limit:.3g} Pa"
                 rows.append(Row(line, "%", Gate(), 100.0 * (value / limit - 1.0), seen))
-    return tuple(rows)
+    return (*rows, *_coverage(found))
+
+
+def _coverage(found: Mapping[str, Found]) -> tuple[Row, ...]:
+    """How many of the means on the coarsest grid have intervals that hold what the finest grid gives, or is heading to."""
+    held: dict[str, list[bool]] = {"the value at the finest": [], "the extrapolated value": []}
+    for sac in SACS:
+        for measure in MEASURES:
+            values = _series(found, sac, measure)
+            if values is not None:
+                coarse = found[trial_name(sac, RESOLUTIONS_MM[0])].numbers
+                for of, wanted in zip(held.values(), (values[-1], richardson(RESOLUTIONS_MM, values)[0]), strict=True):
+                    of.append(coarse[f"{measure}_low"] <= wanted <= coarse[f"{measure}_high"])
+    line = f"means at {RESOLUTIONS_MM[0]:g} mm whose interval holds"
+    return tuple(
+        Row(f"{line} {what}", "%", Gate(), 100.0 * float(np.mean(of)) if of else None, f"of {len(of)}" if of else "")
+        for what, of in held.items()
+    )
 
 
 def _plots(found: Mapping[str, Found]) -> tuple[Plot, ...]:
