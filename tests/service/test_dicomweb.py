@@ -102,9 +102,10 @@ def test_a_study_is_found_by_what_the_standard_names(client: Any, made: Path) ->
     assert images["00201209"]["Value"] == [sum(dataset.Modality == "CT" for dataset in kept.values())]
     of_images = client.search_for_instances(known.StudyInstanceUID, images["0020000E"]["Value"][0], limit=3)
     assert len(of_images) == 3 and all(one["00080018"]["Value"][0] in kept for one in of_images)
-    with pytest.raises(requests.HTTPError) as refused:
-        client.search_for_studies(search_filters={"PatientName": "Doe"})
-    assert refused.value.response.status_code == 422 and "cannot be searched by PatientName" in refused.value.response.text
+    for asked, why in (({"PatientName": "Doe"}, "cannot be searched by PatientName"), ({"PatientID": "\0"}, "characters")):
+        with pytest.raises(requests.HTTPError) as refused:
+            client.search_for_studies(search_filters=asked)
+        assert refused.value.response.status_code == 422 and why in refused.value.response.text
 
 
 def test_what_is_retrieved_is_what_is_kept(client: Any, made: Path) -> None:

@@ -240,3 +240,5 @@ def test_a_case_can_be_predicted_in_place_of_simulated(tmp_path: Path) -> None:
         notes = person("GET", f"/api/cases/{case}/files/views/summary.en.json.gz")["notes"]
         assert any("predicted by networks, not simulated" in sentence for _, sentence, _ in notes)
         assert person.http.get(f"/api/cases/{case}/files/views/flow.json.gz").status_code == 404
+        (study,) = person("GET", f"/api/projects/{project}/dicomweb/studies")
+        assert study["00080061"]["Value"] == ["DOC", "SR"], "there is no image that a segmentation could refer to"

@@ -60,12 +60,14 @@ def shown_to(passed: Passed) -> list[ColumnElement[bool]]:
 def conditions(asked: Mapping[str, str]) -> list[ColumnElement[bool]]:
     """What a search's attributes, by keyword or tag, ask of a series: equal values, `*` and `?`, lists of UIDs.
 
-    An empty value asks for nothing. Raises InputError naming an attribute that cannot be searched by here.
+    An empty value asks for nothing. Raises InputError naming an attribute that cannot be searched by here, or so.
     """
     found: list[ColumnElement[bool]] = []
     for name, value in asked.items():
         if value.strip("*") == "":
             continue
+        if not value.isprintable():
+            raise InputError(f"The value of {name[:64]} holds characters that no attribute has; leave them out.")
         column = MATCHED.get(name)
         if column is None:
             known = ", ".join(name for name in MATCHED if not name[0].isdigit())
