@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from aneuflow.case.folder import CaseFolder, Manifest, StageRecord
 from aneuflow.service import jobs
 from aneuflow.service.child import CASE, IDENTITY
 from aneuflow.service.dispatch import Dispatcher
-from aneuflow.service.engine import Seen, Ticket
+from aneuflow.service.engine import Machine, Seen, Ticket
 from aneuflow.service.models import Case, Job, Project, Upload, User
 from aneuflow.service.system import System
 
@@ -86,11 +86,15 @@ class Made:
     current: tuple[str, ...] = ()
     end: tuple[str, str] | None = ("done", "")
     told_all: bool = False
+    nodes: list[Machine] = field(default_factory=list)
     name = "made"
 
     def start(self, ticket: Ticket) -> _MadeRun:
         self.do(Path(ticket.folder))
         return _MadeRun(self)
+
+    def machines(self) -> list[Machine]:
+        return self.nodes
 
 
 class _MadeRun:

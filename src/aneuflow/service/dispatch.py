@@ -1,6 +1,7 @@
 """The dispatcher: takes jobs from the queue, has an engine do them, keeps what they make, and minds those of the lost.
 
-Run as `python -m aneuflow.service.dispatch`; its configuration comes in the environment. One on each computing machine.
+Run as `python -m aneuflow.service.dispatch`; its configuration comes in the environment. One on each computing machine, or
+one for a Ray cluster.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 from sqlalchemy import delete, select
@@ -21,7 +24,7 @@ from sqlalchemy.orm import Session
 from aneuflow.errors import AneuflowError
 from aneuflow.service import audit, jobs, traces
 from aneuflow.service.child import failure_of
-from aneuflow.service.engine import Engine, LocalEngine, Run, Ticket, job_folder
+from aneuflow.service.engine import Engine, LocalEngine, Machine, Run, Ticket, check_cluster, job_folder, machine_memory
 from aneuflow.service.heartbeat import Heartbeat
 from aneuflow.service.logs import place_of, start_logging
 from aneuflow.service.models import Case, Job, Upload, Worker
@@ -41,7 +44,7 @@ _GIB = 2**30
 
 
 class Dispatcher:
-    """One intake at a time and `job_slots` cases beside it; a thread minds each."""
+    """One intake at a time, and beside it as many cases as the engine has slots; a thread minds each."""
 
     def __init__(self, system: System, engine: Engine) -> None:
         self.system, self.engine = system, engine
@@ -49,15 +52,17 @@ class Dispatcher:
         self._minders: dict[str, list[threading.Thread]] = {jobs.INTAKE: [], jobs.ASSESS: []}
         self.ending = threading.Event()
         self._is_store_away = False
+        self._told: set[str] = set()
 
     def serve(self) -> None:
         """Work until `ending` is set or the process that started this one is gone; what runs then is given back."""
         parent, last_tidy = os.getppid(), 0.0
-        slots = {jobs.INTAKE: 1, jobs.ASSESS: self.system.settings.job_slots}
         while not self.ending.wait(_POLL_S) and os.getppid() == parent:
             try:
                 self._requeue_lost()
-                self._tell_state()
+                machines = self.engine.machines()
+                self._tell_state(machines)
+                slots = {jobs.INTAKE: 1, jobs.ASSESS: sum(machine.slots for machine in machines)}
                 self._is_store_away = self._is_store_away and not self.system.objects.answers()
                 for kind, count in slots.items():
                     self._minders[kind] = [thread for thread in self._minders[kind] if thread.is_alive()]
@@ -74,7 +79,7 @@ class Dispatcher:
         for thread in [thread for threads in self._minders.values() for thread in threads]:
             thread.join()  # orphaned, it finishes what it has and takes no more
         with self.system.database.writing() as session:
-            session.execute(delete(Worker).where(Worker.id == self.id))
+            session.execute(delete(Worker).where(Worker.id.in_(self._told)))
 
     def _requeue_lost(self) -> None:
         settings = self.system.settings
@@ -82,23 +87,23 @@ class Dispatcher:
             for job in jobs.requeue_lost(session, settings.lease_s, settings.attempts):
                 log.warning("job lost", extra={"facts": {"job": job.id, "case": job.case_id, "attempt": job.attempt}})
 
-    def _tell_state(self) -> None:
+    def _tell_state(self, machines: list[Machine]) -> None:
         disk = shutil.disk_usage(self.system.settings.work)
-        row = Worker(
-            id=self.id,
-            host=socket.gethostname(),
-            engine=self.engine.name,
-            slots=self.system.settings.job_slots,
-            cores=os.cpu_count() or 1,
-            load=os.getloadavg()[0],
-            memory_bytes=_machine_memory(),
-            memory_free_bytes=os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-            disk_bytes=disk.total,
-            disk_free_bytes=disk.free,
-            seen=time.time(),
-        )
+        rows = [
+            Worker(
+                **{**asdict(machine), "id": machine.id or self.id},
+                engine=self.engine.name,
+                disk_bytes=disk.total,
+                disk_free_bytes=disk.free,
+                seen=time.time(),
+            )
+            for machine in machines
+        ]
         with self.system.database.writing() as session:
-            session.merge(row)
+            session.execute(delete(Worker).where(Worker.id.in_(self._told - {row.id for row in rows})))
+            for row in rows:
+                session.merge(row)
+            self._told = {row.id for row in rows}
             session.execute(delete(Worker).where(Worker.seen < time.time() - 600))
 
     def _take(self, kind: str) -> None:
@@ -155,7 +160,7 @@ class Dispatcher:
         settings = self.system.settings
         place = str(folder.absolute())
         if job.kind == jobs.ASSESS:
-            memory = int(settings.job_memory_gib * _GIB) or _machine_memory()
+            memory = int(settings.job_memory_gib * _GIB) or machine_memory()
             model = str(settings.risk_model.absolute()) if settings.risk_model else ""
             tables = {**job.settings, "grade": {**job.settings.get("grade", {}), "model": model}}
             return Ticket(job.kind, place, tables, memory, job.last, threads=settings.threads_per_job, with_dicom=True)
@@ -233,13 +238,19 @@ class Dispatcher:
         jobs.submit(session, case, jobs.ASSESS, job.user_id, settings)
 
 
-def _machine_memory() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+def engine_of(settings: ServiceSettings) -> Engine:
+    """The engine that is set. Raises ResourceError where a cluster is and cannot be used."""
+    if not settings.ray_address:
+        return LocalEngine(settings.job_slots)
+    check_cluster(settings.ray_address)
+    from aneuflow.service.ray_engine import RayEngine  # of an extra
+
+    return RayEngine(settings.ray_address, settings.threads_per_job, int(settings.job_memory_gib * _GIB))
 
 
 def serve(settings: ServiceSettings) -> None:
     traces.start_tracing(settings, "dispatcher")
-    dispatcher = Dispatcher(open_system(settings), LocalEngine())
+    dispatcher = Dispatcher(open_system(settings), engine_of(settings))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: dispatcher.ending.set())
     dispatcher.serve()
@@ -249,4 +260,8 @@ def serve(settings: ServiceSettings) -> None:
 if __name__ == "__main__":
     start_logging()
     hide_memory()
-    serve(service_settings())
+    try:
+        serve(service_settings())
+    except AneuflowError as error:
+        log.error(str(error))
+        sys.exit(error.exit_code)

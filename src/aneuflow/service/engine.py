@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,8 +16,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from aneuflow.errors import ResourceError
+
 # What a child needs of the environment; the server's secrets are none of it.
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+_PASSED_ON = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "LD_LIBRARY_PATH",
+    "VIRTUAL_ENV",
+    "CUDA_VISIBLE_DEVICES",
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,19 @@ class Seen:
     end: tuple[str, str] | None = None
 
 
+@dataclass(frozen=True)
+class Machine:
+    """Where cases are computed: how many at the same time (`slots`), and how much of it is in use."""
+
+    host: str
+    slots: int
+    cores: int
+    load: float
+    memory_bytes: int
+    memory_free_bytes: int
+    id: str = ""
+
+
 class Run(Protocol):
     """Work under way."""
 
@@ -58,20 +85,29 @@ class Run(Protocol):
 
 
 class Engine(Protocol):
-    """What starts work; a cluster's engine is another of these."""
+    """What starts work, and on which machines it does so now."""
 
     name: str
 
     def start(self, ticket: Ticket) -> Run: ...
 
+    def machines(self) -> list[Machine]: ...
+
 
 class LocalEngine:
-    """A child process for each ticket, on this machine."""
+    """A child process for each ticket, on this machine, on which `slots` cases are computed at the same time."""
 
     name = "local"
 
+    def __init__(self, slots: int = 1) -> None:
+        self._slots = slots
+
     def start(self, ticket: Ticket) -> Run:
         return LocalRun(ticket)
+
+    def machines(self) -> list[Machine]:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return [Machine(socket.gethostname(), self._slots, os.cpu_count() or 1, os.getloadavg()[0], machine_memory(), free)]
 
 
 class LocalRun:
@@ -128,6 +164,24 @@ class LocalRun:
             with contextlib.suppress(OSError):
                 if stream is not None:
                     stream.close()
+
+
+def check_cluster(address: str) -> None:
+    """Raises ResourceError where no Ray head answers at HOST:PORT, which Ray itself finds out only after many minutes."""
+    if importlib.util.find_spec("ray") is None:
+        raise ResourceError("Computing on a Ray cluster needs ray; run pip install 'aneuflow[cluster]'.")
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), 5.0).close()
+    except OSError as error:
+        raise ResourceError(
+            f"No Ray cluster answers at {address} ({error.strerror or error}); start its head or correct ray_address."
+        ) from error
+
+
+def machine_memory() -> int:
+    """Of this machine, in bytes."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def job_folder(work: Path, job_id: str) -> Path:

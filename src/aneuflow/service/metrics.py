@@ -24,7 +24,7 @@ class _OfSystem:
 
     def collect(self) -> Iterable[Metric]:
         jobs = GaugeMetricFamily("aneuflow_jobs", "Jobs by kind and state", labels=("kind", "state"))
-        workers = GaugeMetricFamily("aneuflow_workers", "Dispatchers heard of within ten minutes")
+        workers = GaugeMetricFamily("aneuflow_workers", "Machines that compute, heard of within ten minutes")
         stored = GaugeMetricFamily("aneuflow_stored_bytes", "Bytes of all files of cases")
         with self.system.database.reading() as session:
             for key, count in counts(session).items():

@@ -255,7 +255,7 @@ class Job(Base):
 
 
 class Worker(Base):
-    """A dispatcher that takes jobs on one machine, and how that machine was when it was last heard of."""
+    """A machine that computes, a dispatcher's or a node of a Ray cluster, and how it was when it was last heard of."""
 
     __tablename__ = "workers"
     id: Mapped[str] = mapped_column(String(80), primary_key=True)

@@ -16,6 +16,7 @@ import uvicorn
 
 from aneuflow.errors import ResourceError
 from aneuflow.service.app import create_app
+from aneuflow.service.engine import check_cluster
 from aneuflow.service.logs import start_logging
 from aneuflow.service.secrecy import hide_memory
 from aneuflow.service.settings import ServiceSettings
@@ -31,6 +32,8 @@ def run_server(settings: ServiceSettings, tell: Callable[[str], None], cases: Se
     `cases`: case folders that are to be in the worklist.
     """
     hide_memory()
+    if settings.ray_address and settings.job_slots:
+        check_cluster(settings.ray_address)
     system = open_system(settings)
     password = first_start(system)
     if cases:

@@ -54,6 +54,12 @@ class ServiceSettings(BaseSettings):
     )
     threads_per_job: int = Field(0, ge=0, le=256, description="Processor threads of one simulation; 0 takes all there are.")
     job_memory_gib: float = Field(0.0, ge=0.0, le=100_000.0, description="Memory of one computation in GiB; 0: the machine's.")
+    ray_address: str = Field(
+        "",
+        pattern=r"^$|^[^\s:/]+:\d+$",
+        description="Head of a Ray cluster whose nodes compute, HOST:PORT, in place of this machine alone; needs "
+        "threads_per_job and job_memory_gib, by which Ray places a case.",
+    )
     lease_s: float = Field(20.0, ge=2.0, le=600.0, description="A job whose worker was silent this long is given to another.")
     attempts: int = Field(3, ge=1, le=10, description="How often a job whose worker was lost is tried.")
 
@@ -109,6 +115,12 @@ class ServiceSettings(BaseSettings):
     def _has_both_parts_of_tls(self) -> ServiceSettings:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key belong together")
+        return self
+
+    @model_validator(mode="after")
+    def _says_what_ray_sets_aside(self) -> ServiceSettings:
+        if self.ray_address and not (self.threads_per_job and self.job_memory_gib):
+            raise ValueError("ray_address needs threads_per_job and job_memory_gib, which Ray sets aside for a case")
         return self
 
     @model_validator(mode="after")
@@ -178,5 +190,6 @@ def service_settings(file: Path | None = None, **given: Any) -> ServiceSettings:
         return ServiceSettings(**{**stored, **{name: value for name, value in given.items() if value is not None}})
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "tls_certificate"
-        raise InputError(f"Configuration {name}: {first['msg']}; correct it or leave it out.") from None
+        name = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"Configuration{name and f' {name}'}: {message}; correct it or leave it out.") from None
