@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 CHART = DEPLOY / "helm" / "aneuflow"
 GIVEN = {"HOST": "aneuflow.example", "POSTGRES_PASSWORD": "pw", "S3_SECRET": "secret"}
+SECRETS = {"RAY_AUTH_TOKEN": "token", "ANEUFLOW_OBJECTS_SECRET": "secret"}
 OIDC = {
     "oidc_issuer": "https://id.example",
     "oidc_client_id": "aneuflow",
@@ -50,8 +51,9 @@ def _settings(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -
     return ServiceSettings()
 
 
-def _composed(**more: str) -> dict[str, Any]:
-    command = [_tool("docker-compose"), "-f", str(DEPLOY / "compose" / "compose.yaml"), "config", "--format", "json"]
+def _composed(*beside: str, **more: str) -> dict[str, Any]:
+    files = [part for name in ("compose.yaml", *beside) for part in ("-f", str(DEPLOY / "compose" / name))]
+    command = [_tool("docker-compose"), *files, "config", "--format", "json"]
     done = subprocess.run(command, capture_output=True, text=True, env={"PATH": os.environ["PATH"], **GIVEN, **more})
     assert done.returncode == 0 and done.stderr == "", done.stderr
     composed: dict[str, Any] = json.loads(done.stdout)
@@ -91,8 +93,55 @@ def test_compose_asks_for_its_secrets_and_mounts_what_is_there() -> None:
         for line in (DEPLOY / "compose" / "example.env").read_text().splitlines()
         if "=" in line and line[0] != "#"
     )
-    used = set(re.findall(r"\$\{(\w+)", (DEPLOY / "compose" / "compose.yaml").read_text())) - {"IMAGE"}
-    assert set(example) == used
+    files = [DEPLOY / "compose" / name for name in ("compose.yaml", "ray.yaml")]
+    assert set(example) == {name for file in files for name in re.findall(r"\$\{(\w+)", file.read_text())} - {"IMAGE"}
+
+
+def _what_ray_is_started_with(script: str, tmp_path: Path) -> tuple[set[str], list[list[str]], dict[str, str]]:
+    """Run a container's script with `ray` and `python` that only say how they are called; gives what each of Ray's processes
+    would see of the environment, the calls, and what the dispatcher would see.
+    """
+    for name in ("ray", "python"):
+        (tmp_path / name).write_text(f'#!/bin/sh\nenv > "{tmp_path}/{name}.env"\necho "{name} $@" >> "{tmp_path}/calls"\n')
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", **SECRETS}
+    subprocess.run(["sh", "-c", script], check=True, env=environment)
+    seen = {
+        name: dict(line.split("=", 1) for line in (tmp_path / f"{name}.env").read_text().splitlines())
+        for name in ("ray", "python")
+    }
+    return set(seen["ray"]), [line.split() for line in (tmp_path / "calls").read_text().splitlines()], seen["python"]
+
+
+def _assert_ray_is_right(head: str, node: list[str], tmp_path: Path) -> None:
+    """The head's script and the node's command, by Ray's own options; the head's processes see no secret but the token."""
+    seen, (started, dispatched), dispatcher = _what_ray_is_started_with(head, tmp_path)
+    assert (
+        seen - {"PWD", "SHLVL", "_"} == {"PATH", "HOME", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"}
+        and SECRETS.items() <= dispatcher.items()
+    )
+    assert dispatched == ["python", "-m", "aneuflow.service.dispatch"]
+    assert started[:3] == ["ray", "start", "--head"] and node[:2] == ["ray", "start"]
+    _tool("ray")
+    program = "from ray.scripts.scripts import start; print(*(name for option in start.params for name in option.opts))"
+    known = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert {option.partition("=")[0] for option in [*started[2:], *node[2:]]} <= set(known)
+    assert {"--num-cpus=0", "--include-dashboard=false", "--disable-usage-stats"} <= set(started)
+
+
+def test_compose_makes_a_cluster_of_the_worker_and_nodes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    services = _composed("ray.yaml", RAY_TOKEN="token")["services"]
+    plain = _composed()["services"]
+    assert {name for name in services if services[name] != plain.get(name)} == {"worker", "node"}
+    worker = _settings(services["worker"]["environment"], monkeypatch)
+    assert (worker.ray_address, worker.threads_per_job, worker.job_memory_gib) == ("127.0.0.1:6379", 4, 16.0)
+    node = services["node"]
+    assert node["environment"] == {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "token"} and "secrets" not in node
+    assert node["environment"].items() <= services["worker"]["environment"].items()
+    (mount,) = node["volumes"]
+    assert (mount["source"], mount["target"], mount["volume"]) == ("data", "/data/work", {"subpath": "work"})
+    assert set(node["networks"]) == {"inside"} and node["read_only"] and node["cap_drop"] == ["ALL"]
+    _assert_ray_is_right(services["worker"]["command"][-1].replace("$$", "$"), node["command"], tmp_path)
 
 
 def _weed_commands() -> list[list[str]]:
@@ -138,9 +187,14 @@ OUTSIDE = {
     "data": {"storageClass": "shared"},
     "worker": {"nodeSelector": {"pool": "large"}, "tolerations": [{"key": "gpu", "operator": "Exists"}]},
 }
+RAY: dict[str, Any] = {"ray": {"enabled": True}}
 
 
-@pytest.mark.parametrize("values", [{}, OUTSIDE, {"networkPolicy": {"enabled": False}}], ids=["inside", "outside", "open"])
+@pytest.mark.parametrize(
+    "values",
+    [{}, OUTSIDE, {"networkPolicy": {"enabled": False}}, {**OUTSIDE, **RAY}],
+    ids=["inside", "outside", "open", "cluster"],
+)
 def test_the_chart_renders_what_kubernetes_takes(values: dict[str, Any]) -> None:
     documents = _rendered(**values)
     with warnings.catch_warnings():
@@ -184,11 +238,37 @@ def test_the_chart_gives_the_services_their_settings(values: dict[str, Any], mon
     assert worker.job_slots == 1 and worker.database_url == api.database_url
 
 
+def test_the_chart_makes_a_cluster_of_the_worker_and_nodes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    documents = _rendered(**RAY, worker={"replicas": 3})
+    worker = _settings(_environment(documents, "worker"), monkeypatch)
+    assert (worker.ray_address, worker.threads_per_job, worker.job_memory_gib) == ("127.0.0.1:6379", 4, 16.0)
+    by_name = {(document["kind"], document["metadata"]["name"]): document for document in documents}
+    head, nodes = (by_name["Deployment", f"site-{name}"]["spec"] for name in ("worker", "node"))
+    assert head["replicas"] == 1 and head["strategy"] == {"type": "Recreate"} and nodes["replicas"] == 2
+    (script,), (node,) = (spec["template"]["spec"]["containers"] for spec in (head, nodes))
+    _assert_ray_is_right(script["command"][-1], node["command"], tmp_path)
+    assert f"--memory={32 * 2**30}" in node["command"] and "--num-cpus=8" in node["command"]
+    assert [entry["name"] for entry in node["env"]] == ["RAY_AUTH_MODE", "RAY_AUTH_TOKEN"] and "envFrom" not in node
+    assert node["env"][1] in script["env"], "the same token"
+    assert {mount["mountPath"] for mount in node["volumeMounts"]} == {"/data/work", "/tmp", "/dev/shm"}
+    address = by_name["Service", "site-ray"]["spec"]
+    assert "--address=site-ray:6379" in node["command"] and address["clusterIP"] == "None"
+    assert address["selector"].items() <= head["template"]["metadata"]["labels"].items()
+    policy = by_name["NetworkPolicy", "site-inside"]["spec"]["podSelector"]["matchLabels"]
+    assert policy.items() <= nodes["template"]["metadata"]["labels"].items(), "shut in as all the others"
+
+
 def test_the_chart_is_linted_and_refuses_wrong_values() -> None:
     helm = pytest.importorskip("helm_python", reason="make test installs helm-python-sdk")
     report = helm.lint(str(CHART), strict=True)
     assert report["errors"] == [] and [message["error"] for message in report["messages"]] == ["icon is recommended"]
-    for wrong in ({"replicas": 3}, {"api": {"replicas": 0}}, {"host": "https://a"}, {"objects": {"replication": "two"}}):
+    for wrong in (
+        {"replicas": 3},
+        {"api": {"replicas": 0}},
+        {"ray": {"cores": 0}},
+        {"host": "https://a"},
+        {"objects": {"replication": "two"}},
+    ):
         with pytest.raises(helm.HelmError):
             _rendered(**wrong)
     with pytest.raises(helm.HelmError, match=r"postgresql\.host is needed"):
@@ -196,8 +276,8 @@ def test_the_chart_is_linted_and_refuses_wrong_values() -> None:
 
 
 def test_nothing_of_the_chart_runs_as_root_or_writes_its_own_files() -> None:
-    own = [document for document in _rendered() if {pod["name"] for pod in _containers(document)} & {"api", "worker"}]
-    assert len(own) == 2
+    own = [pods for pods in _rendered(**RAY) if {pod["name"] for pod in _containers(pods)} & {"api", "worker", "node"}]
+    assert len(own) == 3
     for document in own:
         pod = document["spec"]["template"]["spec"]
         assert pod["securityContext"]["runAsNonRoot"] and pod["automountServiceAccountToken"] is False

@@ -18,18 +18,22 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ if .Values.objects.enabled }}http://{{ .Release.Name }}-s3:8333{{ else }}{{ .Values.objects.endpoint }}{{ end }}
 {{- end }}
 
-{{/* What API and workers have in common: settings, secrets, key and folder. */}}
-{{- define "aneuflow.container" -}}
+{{- define "aneuflow.image" -}}
 image: {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
-envFrom:
-  - configMapRef:
-      name: {{ .Release.Name }}-settings
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
   capabilities:
     drop: [ALL]
+{{- end }}
+
+{{/* What API and workers have in common: settings, secrets, key and folder. */}}
+{{- define "aneuflow.container" -}}
+{{ include "aneuflow.image" . }}
+envFrom:
+  - configMapRef:
+      name: {{ .Release.Name }}-settings
 volumeMounts:
   - {name: data, mountPath: /data}
   - {name: seal, mountPath: /etc/aneuflow, readOnly: true}
@@ -49,7 +53,14 @@ volumeMounts:
     secretKeyRef: {name: {{ .Values.secret }}, key: objects_secret}
 {{- end }}
 
-{{- define "aneuflow.pod" -}}
+{{- define "aneuflow.token" -}}
+- {name: RAY_AUTH_MODE, value: token}
+- name: RAY_AUTH_TOKEN
+  valueFrom:
+    secretKeyRef: {name: {{ .Values.secret }}, key: ray_token}
+{{- end }}
+
+{{- define "aneuflow.user" -}}
 automountServiceAccountToken: false
 securityContext:
   runAsNonRoot: true
@@ -58,6 +69,10 @@ securityContext:
   fsGroup: 10001
   seccompProfile:
     type: RuntimeDefault
+{{- end }}
+
+{{- define "aneuflow.pod" -}}
+{{ include "aneuflow.user" . }}
 volumes:
   - name: data
     persistentVolumeClaim:
