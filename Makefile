@@ -46,8 +46,10 @@ test-demo: $(VENV)/.installed-dev
 test-train: $(TRAIN)/.installed
 	PYTHONPATH=src $(TRAIN)/bin/python -m pytest tests/training
 
-test-federated: $(FEDERATED)/.installed
-	$(FEDERATED)/bin/python -m pytest tests/pipeline/test_secure_sum.py tests/pipeline/test_federated_processes.py
+# Tuning the surrogate needs torch beside it, and is left out where there is none.
+test-federated: $(FEDERATED)/.installed $(if $(shell command -v python3.11),$(TRAIN)/.installed)
+	$(FEDERATED)/bin/python -m pytest tests/pipeline/test_secure_sum.py tests/pipeline/test_federated_surrogate.py \
+	    tests/pipeline/test_federated_processes.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -4,16 +4,8 @@ sites known by their keys.
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,189 +13,70 @@ import pytest
 
 pytest.importorskip("flwr", reason="training across sites needs flwr: make test-federated")
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from aneuflow.numerics.classification import auc
 from aneuflow.risk.train.models import fit_additive, model_of
 from aneuflow.risk.train.sums import SiteParts, read_study_plan, site_parts
 from aneuflow.risk.train.table import read_cohort, read_columns
 from tests.conftest import shared_data
+from tests.pipeline.flower_network import Network, running_network
 from tests.risk.test_together import together
 
-APP = Path(__file__).parents[2] / "deploy" / "federated"
-SOURCES = Path(__file__).parents[2] / "src"
 PLAN = read_study_plan()
-LONGEST_S = 2400.0
 pytestmark = pytest.mark.slow
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
-def written_key(key: ec.EllipticCurvePrivateKey, path: Path, form: serialization.PrivateFormat) -> Path:
-    path.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
-    return path
-
-
-def certificates(folder: Path) -> None:
-    """ca.pem, server.pem and server.key for 127.0.0.1."""
-    now = datetime.datetime.now(datetime.UTC)
-    names = [x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]) for name in ("test authority", "127.0.0.1")]
-    authority, own = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    for name, key, is_authority in ((names[0], authority, True), (names[1], own, False)):
-        made = (
-            x509.CertificateBuilder().subject_name(name).issuer_name(names[0]).public_key(key.public_key())
-            .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-            .sign(authority, hashes.SHA256())
-        )  # fmt: skip
-        (folder / ("ca.pem" if is_authority else "server.pem")).write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    written_key(own, folder / "server.key", serialization.PrivateFormat.PKCS8)
-
-
-@dataclass
-class Network:
-    """A server and three sites; `nodes` are their processes, `parts` what the sites have."""
-
-    folder: Path
-    environment: dict[str, str]
-    nodes: list[subprocess.Popen[bytes]]
-    parts: list[SiteParts]
-
-    def flwr(self, *arguments: str) -> str:
-        done = subprocess.run(
-            ["flwr", *arguments],
-            env=self.environment,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def sent(self, site: int) -> list[dict[str, object]]:
-        file = self.folder / f"sent-{site}" / "sent.jsonl"
-        return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.exists() else []
-
-    def trained(self, meanwhile: Callable[[], None] = lambda: None) -> Path:
-        """The folder that a run leaves."""
-        self.flwr("run", str(APP), "test", "--run-config", f'output="{self.folder / "model"}" timeout-s=180.0')
-        end = time.monotonic() + LONGEST_S
-        while not any((self.folder / "model").glob("*.json")) and not (self.folder / "model" / "refused.txt").exists():
-            assert time.monotonic() < end, (self.folder / "server.log").read_text("utf-8")[-3000:]
-            meanwhile()
-            time.sleep(1.0)
-        time.sleep(2.0)
-        return self.folder / "model"
-
-
 @pytest.fixture
-def network(tmp_path: Path) -> Iterator[Network]:
-    certificates(tmp_path)
-    port, *own = free_ports(4)
-    tools = str(Path(sys.executable).parent)
-    environment = {
-        **os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "FLWR_HOME": str(tmp_path / "home"),
-        "FLWR_TELEMETRY_ENABLED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(SOURCES),
-    }  # fmt: skip
-    (tmp_path / "home").mkdir()
-    connection = f'[superlink]\ndefault = "test"\n[superlink.test]\naddress = "127.0.0.1:{port}"\n'
-    (tmp_path / "home" / "config.toml").write_text(connection + f'root-certificates = "{tmp_path / "ca.pem"}"\n', "utf-8")
-    processes: list[subprocess.Popen[bytes]] = []
-
-    def started(log: str, *command: str, home: Path) -> subprocess.Popen[bytes]:
-        with (tmp_path / log).open("wb") as file:
-            process = subprocess.Popen(command, env={**environment, "FLWR_HOME": str(home)}, stdout=file, stderr=file)
-        processes.append(process)
-        return process
-
-    started(
-        "server.log", "flower-superlink", "--host", "127.0.0.1", "--port", str(port), "--enable-supernode-auth",
-        "--ssl-ca-certfile", str(tmp_path / "ca.pem"), "--ssl-certfile", str(tmp_path / "server.pem"),
-        "--ssl-keyfile", str(tmp_path / "server.key"), "--disable-runtime-dependency-installation", home=tmp_path / "home",
-    )  # fmt: skip
-    wait_for(port)
-    made = Network(tmp_path, environment, [], [])
+def tables(tmp_path: Path) -> list[Path]:
+    """The tables of three sites: the smaller collection, the larger one cut in two."""
     lines = (shared_data("clinical") / "bnaiar_adb_raw.csv").read_text("utf-8").splitlines()
     center = lines[0].replace('"', "").split(",").index("db")
     larger, smaller = (
         [line for line in lines[1:] if (line.split(",")[center].strip('"') == "aneux") == is_small]
         for is_small in (False, True)
     )
-    for site, rows in enumerate((larger[0::2], larger[1::2], smaller)):
-        table, key = tmp_path / f"table-{site}.csv", ec.generate_private_key(ec.SECP384R1())
+    made = [tmp_path / f"table-{site}.csv" for site in range(3)]
+    for table, rows in zip(made, (larger[0::2], larger[1::2], smaller), strict=True):
         table.write_text("\n".join([lines[0], *rows]) + "\n", "utf-8")
-        made.parts.append(site_parts(read_cohort(table, read_columns("bnaiar")), PLAN))
-        public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-        (tmp_path / f"site-{site}.pub").write_bytes(public)
-        written_key(key, tmp_path / f"site-{site}.key", serialization.PrivateFormat.OpenSSH)
-        made.flwr("supernode", "register", str(tmp_path / f"site-{site}.pub"), "test")
-        settings = f'table="{table}" columns="bnaiar" record="{tmp_path / f"sent-{site}"}"'
-        node = started(
-            f"site-{site}.log", "flower-supernode", "--superlink", f"127.0.0.1:{port}", "--host", "127.0.0.1",
-            "--port", str(own[site]), "--root-certificates", str(tmp_path / "ca.pem"),
-            "--auth-supernode-private-key", str(tmp_path / f"site-{site}.key"), "--node-config", settings,
-            home=tmp_path / f"home-{site}",
-        )  # fmt: skip
-        made.nodes.append(node)
-    yield made
-    for process in reversed(processes):
-        process.terminate()
-    for process in processes:
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
+    return made
 
 
-def wait_for(port: int) -> None:
-    for _ in range(240):
-        try:
-            socket.create_connection(("127.0.0.1", port), 1.0).close()
-        except OSError:
-            time.sleep(0.5)
-        else:
-            return
-    raise AssertionError("the server did not start")
+@pytest.fixture
+def parts(tables: list[Path]) -> list[SiteParts]:
+    return [site_parts(read_cohort(table, read_columns("bnaiar")), PLAN) for table in tables]
+
+
+@pytest.fixture
+def network(tmp_path: Path, tables: list[Path]) -> Iterator[Network]:
+    with running_network(tmp_path, [f'table="{table}" columns="bnaiar"' for table in tables]) as made:
+        yield made
 
 
 def held_out_auc(parts: list[SiteParts], model: Callable[..., np.ndarray]) -> np.ndarray:
     return np.array([auc(site.held_out.ruptured, model(site.held_out)) for site in parts])
 
 
-def test_three_sites_train_over_the_network(network: Network) -> None:
+def test_three_sites_train_over_the_network(network: Network, parts: list[SiteParts]) -> None:
     made = network.trained()
     assert (made / "resemblance.json").exists(), (made / "refused.txt").read_text("utf-8")
     model = model_of(json.loads((made / "resemblance.json").read_text("utf-8")))
-    pooled = fit_additive(together([site.training for site in network.parts]), PLAN.penalty, None)
-    np.testing.assert_allclose(held_out_auc(network.parts, model), held_out_auc(network.parts, pooled), atol=0.02)
+    pooled = fit_additive(together([site.training for site in parts]), PLAN.penalty, None)
+    np.testing.assert_allclose(held_out_auc(parts, model), held_out_auc(parts, pooled), atol=0.02)
     # Nothing that a site had in clear passed through the server, and the site's own record is all that it was asked.
     assert [len(network.sent(site)) for site in range(3)] == [len(network.sent(0))] * 3
     assert {note["kind"] for note in network.sent(0)} == {"counts", "moments", "step", "outcomes"}
 
 
-def test_a_site_that_is_cut_off_spoils_nothing(network: Network) -> None:
+def test_a_site_that_is_cut_off_spoils_nothing(network: Network, parts: list[SiteParts]) -> None:
     """The third site's node is killed in the fourth exchange; the others go on without it."""
 
     def cut_off() -> None:
         if len(network.sent(2)) >= 3:
             network.nodes[2].kill()
 
-    made = network.trained(cut_off)
+    made = network.trained(meanwhile=cut_off)
     assert (made / "resemblance.json").exists(), (made / "refused.txt").read_text("utf-8")
     model = model_of(json.loads((made / "resemblance.json").read_text("utf-8")))
-    others = fit_additive(together([site.training for site in network.parts[:2]]), PLAN.penalty, None)
-    assert (held_out_auc(network.parts, model) > held_out_auc(network.parts, others) - 0.02).all()
+    others = fit_additive(together([site.training for site in parts[:2]]), PLAN.penalty, None)
+    assert (held_out_auc(parts, model) > held_out_auc(parts, others) - 0.02).all()
     told = json.loads((made / "results.json").read_text("utf-8"))["sites"]
     assert len(told) == 1 and "1 of the sites did not answer and are asked no more; 2 are left" in told[0]

@@ -204,6 +204,12 @@ def test_the_app_trains_on_three_tables(tmp_path: Path) -> None:
     assert [note["kind"] for note in notes][:3] == ["counts", "moments", "step"] and notes[-1]["kind"] == "outcomes"
 
 
+def test_a_model_that_is_not_known_leaves_a_refusal(tmp_path: Path) -> None:
+    settings = {"model": "segmenter", "output": str(tmp_path / "model"), "plan": "", "sites": 3, "timeout-s": 5.0}
+    server_app()(Grid({}), Context(1, 0, {}, RecordDict(), settings))
+    assert "'segmenter' is not trained across sites" in (tmp_path / "model" / "refused.txt").read_text("utf-8")
+
+
 def test_another_plan_is_not_answered(tmp_path: Path) -> None:
     plan = tmp_path / "plan.toml"
     plan.write_text('id = "other"\npenalty = 1.0\nseed = 1\n[numbers]\n[levels]\nsex = ["female", "male"]\n', "utf-8")

@@ -55,23 +55,19 @@ def tube(seed: int) -> dict[str, np.ndarray]:
     return {name: values.astype(CHANNELS[name].kind) for name, values in {**made, **pulsatile}.items()}
 
 
+def database_row(number: int, split: str) -> dict[str, object]:
+    """The row of a steady case of a patient of its own in the table of a compact form."""
+    return {
+        "id": f"c{number}", "patient": f"p{number}", "split": split, "shape": "real", "kind": "steady", "resolution_mm": 0.24,
+        "length_mm": 3.0, "reynolds": 160.0 + 10 * number, "pressure": 40.0, "up_x": 0, "up_y": 0, "up_z": 1,
+        "outflows_ml_s": "2.0", "outlet_radii_mm": "1.5", **{f"shape_{id}": 1.0 + 0.1 * number for id in SHAPE},
+        "fine_pressure_loss": 48.0, "coarse_pressure_loss": 52.0, "coarse_inflow_fraction": 10.0,
+    }  # fmt: skip
+
+
 @pytest.fixture
 def compact(tmp_path: Path) -> Path:
-    rows = []
-    for number, split in enumerate(SPLITS):
-        row = {"id": f"c{number}", "patient": f"p{number}", "split": split, "shape": "real", "kind": "steady"}
-        row |= {
-            "resolution_mm": 0.24,
-            "length_mm": 3.0,
-            "reynolds": 160.0 + 10 * number,
-            "pressure": 40.0,
-            "up_x": 0,
-            "up_y": 0,
-            "up_z": 1,
-        }
-        row |= {"outflows_ml_s": "2.0", "outlet_radii_mm": "1.5", **{f"shape_{id}": 1.0 + 0.1 * number for id in SHAPE}}
-        row |= {"fine_pressure_loss": 48.0, "coarse_pressure_loss": 52.0, "coarse_inflow_fraction": 10.0}
-        rows.append(row)
+    rows = [database_row(number, split) for number, split in enumerate(SPLITS)]
     rows.append({**rows[0], "id": "beating", "kind": "pulsatile"})
     write_compact(tmp_path / "compact", rows, [tube(seed) for seed in range(len(rows))])
     return tmp_path / "compact"

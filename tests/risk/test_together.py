@@ -12,7 +12,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from aneuflow.errors import InputError, MethodError
-from aneuflow.numerics.averaging import outvoted
+from aneuflow.numerics.averaging import Ask, Question, outvoted
 from aneuflow.numerics.classification import auc
 from aneuflow.risk.clinical import Number
 from aneuflow.risk.learned import model_in, origin_in, read_model, resemblance
@@ -32,7 +32,7 @@ from aneuflow.risk.train.sums import (
     site_parts,
 )
 from aneuflow.risk.train.table import Cohort, read_cohort, read_columns
-from aneuflow.risk.train.together import Ask, Question, contradiction, fit_together, learn_together, quantiles
+from aneuflow.risk.train.together import contradiction, fit_together, learn_together, quantiles
 from tests.conftest import shared_data
 
 PLAN = read_study_plan()

@@ -7,6 +7,7 @@ Sources: McMahan et al., AISTATS 2017 (federated averaging: the mean of the part
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +16,18 @@ from aneuflow.types import FloatArray
 Weights = list[FloatArray]
 Step = Callable[[Weights, Weights], tuple[str, Weights]]
 """Accepted weights and a candidate in; why the candidate is refused (empty: it is not) and the weights that follow it out."""
+
+@dataclass(frozen=True)
+class Question:
+    """What every party is asked: kind, what it needs to know as JSON, and the largest entry that an answer can have."""
+
+    kind: str
+    content: str
+    bound: float
+
+
+Ask = Callable[[Question], Weights]
+"""Puts a question to all parties and gives the sums of their answers; raises MethodError where too few answer."""
 HALVINGS = 3
 ROUNDING = 1e-6
 

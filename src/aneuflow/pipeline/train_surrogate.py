@@ -104,18 +104,20 @@ def train_network(target: Path, kind: str, role: str, number: int, python: Path,
 
     Raises ResourceError where the process failed.
     """
+    given = [str(target), "--kind", kind, f"--{role}", str(number), "--threads", str(threads)]
+    if code := run_apart(python, "aneuflow.surrogate.train", given):
+        raise ResourceError(
+            f"Training of {kind} {role} {number} ended with code {code}; {python} needs torch and onnx "
+            "(pip install 'aneuflow[torch]'), or name another Python with --python."
+        )
+
+
+def run_apart(python: Path, module: str, given: Sequence[str]) -> int:
+    """Run a module of aneuflow in a process of another `python`; gives its exit code."""
     with tempfile.TemporaryDirectory() as folder:
         # Of this interpreter's packages the other one sees aneuflow alone.
         (Path(folder) / "aneuflow").symlink_to(Path(aneuflow.__file__).parent, target_is_directory=True)
-        given = [str(target), "--kind", kind, f"--{role}", str(number), "--threads", str(threads)]
-        done = subprocess.run(
-            [python, "-m", "aneuflow.surrogate.train", *given], env={**os.environ, "PYTHONPATH": folder}, check=False
-        )
-    if done.returncode:
-        raise ResourceError(
-            f"Training of {kind} {role} {number} ended with code {done.returncode}; {python} needs torch and onnx "
-            "(pip install 'aneuflow[torch]'), or name another Python with --python."
-        )
+        return subprocess.run([python, "-m", module, *given], env={**os.environ, "PYTHONPATH": folder}, check=False).returncode
 
 
 def evaluate(target: Path, progress: Progress = no_progress) -> Mapping[str, Any]:

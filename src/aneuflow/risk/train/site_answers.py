@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from aneuflow.errors import InputError, MethodError
+from aneuflow.numerics.averaging import Question
 from aneuflow.risk.train.sums import (
     SiteParts,
     StudyPlan,
@@ -23,7 +24,7 @@ from aneuflow.risk.train.sums import (
     predictions,
     step_sums,
 )
-from aneuflow.risk.train.together import Question, fit_together
+from aneuflow.risk.train.together import fit_together
 from aneuflow.types import FloatArray
 
 # The last array of these answers is the site's vote: [1 where it is against, 1].

@@ -8,14 +8,14 @@ on every step against the last model, and at the end against the model that the 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from aneuflow.errors import MethodError
-from aneuflow.numerics.averaging import Weights, agreed_steps, outvoted
+from aneuflow.numerics.averaging import Ask, Question, Weights, agreed_steps, outvoted
 from aneuflow.risk.train.models import KNOTS_FROM, LOGARITHMIC
 from aneuflow.risk.train.sums import MOST_CASES, StudyPlan, Sums, column_span, step_reach
 from aneuflow.types import FloatArray
@@ -30,19 +30,6 @@ CONVERGED = 1e-3
 MOST_STEPS = 15
 # Sums are quantized on their way; what is impossible by less than this, or by so much of the largest entry, is not.
 ROUNDING = 1e-6
-
-
-@dataclass(frozen=True)
-class Question:
-    """What every site is asked: kind, what it needs to know as JSON, and the largest entry that an answer can have."""
-
-    kind: str
-    content: str
-    bound: float
-
-
-Ask = Callable[[Question], Sums]
-"""Puts a question to all sites and gives the sums of their answers; raises MethodError where too few answer."""
 
 
 @dataclass(frozen=True)

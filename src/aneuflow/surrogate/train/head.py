@@ -1,4 +1,4 @@
-"""The last layers of a network tuned at a site, to be averaged with those of others: its features stay as they are.
+"""The last layers of networks tuned at a site, to be averaged with those of others: their features stay as they are.
 
 With so few weights moved, a site with a few dozen cases does not unlearn what the database taught.
 """
@@ -16,11 +16,9 @@ from aneuflow.surrogate.train.fit import Case, validate, varied
 from aneuflow.surrogate.train.loss import loss_of
 from aneuflow.surrogate.train.network import PointNetwork
 from aneuflow.surrogate.train.plan import TrainingPlan
+from aneuflow.surrogate.train.together import LONGEST_UPDATE, WORSE
 from aneuflow.types import FloatArray
 
-LONGEST_UPDATE = 1.0
-# A site finds a head worse where the wall shear of its locked cases is off by this much more, relative to before.
-WORSE = 0.02
 _LARGEST_STEP = 2.0
 
 
@@ -30,19 +28,22 @@ def head_layers(network: PointNetwork) -> list[nn.Parameter]:
     return [parameter for layer in layers for parameter in layer.parameters()]
 
 
-def head_of(network: PointNetwork) -> Weights:
-    """The head's weights as arrays."""
-    return [parameter.detach().numpy().astype(np.float64) for parameter in head_layers(network)]
+def head_of(network: PointNetwork) -> FloatArray:
+    """(weights,) the head's weights, one layer after another."""
+    return np.concatenate([parameter.detach().numpy().astype(np.float64).ravel() for parameter in head_layers(network)])
 
 
-def set_head(network: PointNetwork, weights: Sequence[FloatArray]) -> None:
+def set_head(network: PointNetwork, weights: FloatArray) -> None:
     """Put the weights of `head_of` into a network."""
     with torch.no_grad():
-        for parameter, values in zip(head_layers(network), weights, strict=True):
-            parameter.copy_(torch.from_numpy(np.asarray(values, dtype=np.float32)))
+        start = 0
+        for parameter in head_layers(network):
+            values = weights[start : start + parameter.numel()].astype(np.float32).reshape(parameter.shape)
+            parameter.copy_(torch.from_numpy(values))
+            start += parameter.numel()
 
 
-def tuned_head(network: PointNetwork, weights: Sequence[FloatArray], plan: TrainingPlan, training: Sequence[Case]) -> Weights:
+def tuned_head(network: PointNetwork, weights: FloatArray, plan: TrainingPlan, training: Sequence[Case]) -> FloatArray:
     """The head after the plan's epochs over these cases, from `weights`; the rest of the network is not touched."""
     set_head(network, weights)
     moved = head_layers(network)
@@ -54,21 +55,31 @@ def tuned_head(network: PointNetwork, weights: Sequence[FloatArray], plan: Train
             optimizer.zero_grad(set_to_none=True)
             for place in part:
                 given, wanted = varied(training[place], plan, rng)
-                (loss_of(network(given), wanted)[0] / len(part)).backward()
+                (loss_of(network(given), wanted)[0] / len(part)).backward(inputs=moved)
             nn.utils.clip_grad_norm_(moved, _LARGEST_STEP)
             optimizer.step()
     return head_of(network)
 
 
 def head_sums(
-    network: PointNetwork, plan: TrainingPlan, training: Sequence[Case], locked: Sequence[Case], accepted: Weights,
-    candidate: Weights, cases: int,
+    networks: Sequence[tuple[PointNetwork, TrainingPlan]], training: Sequence[Case], locked: Sequence[Case],
+    accepted: FloatArray, candidate: FloatArray, cases: int,
 ) -> Weights:  # fmt: skip
-    """What a site sends for a candidate head: `update_sums` of its own tuning of it, and its vote: [1 where it is worse, 1]."""
-    found = []
-    for weights in (accepted, candidate):
-        set_head(network, weights)
-        found.append(validate(network.eval(), locked, plan.coarse))
-    worse = float(not found[1] <= found[0] * (1 + WORSE))
-    tuned = tuned_head(network, candidate, plan, training)
-    return [*update_sums(candidate, tuned, len(training) / cases, LONGEST_UPDATE), np.array([worse, 1.0])]
+    """What a site with `training` of all sites' `cases` sends for candidate heads (networks, weights).
+
+    [its share], `update_sums` of its own tuning of each (networks, weights), and its vote: [1 where it is against, 1]. It is
+    where the wall shear of its locked cases is off by `WORSE` more than with the accepted heads, in the mean of the networks
+    that are given a coarse flow or of those that are not.
+    """
+    share, updates = len(training) / cases, []
+    off: dict[tuple[bool, bool], list[float]] = {}
+    for (network, plan), before, after in zip(networks, accepted, candidate, strict=True):
+        for weights in (before, after):
+            set_head(network, weights)
+            off.setdefault((plan.coarse, weights is after), []).append(validate(network.eval(), locked, plan.coarse))
+        tuned = tuned_head(network, after, plan, training)
+        updates.append(update_sums([after], [tuned], share, LONGEST_UPDATE)[1])
+    kinds = {plan.coarse for _, plan in networks}
+    # Not "more than": what is no number must not pass.
+    worse = any(not np.mean(off[kind, True]) <= np.mean(off[kind, False]) * (1 + WORSE) for kind in kinds)
+    return [np.array([share]), np.stack(updates), np.array([float(worse), 1.0])]

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import tomllib
 from collections.abc import Iterable
+from importlib import resources
 from pathlib import Path
+
+from aneuflow.errors import InputError
 
 FILE = "plan.json"
 # Intervals rest on networks that have not seen the patient: of each kind so many, each without a part of all patients that are
@@ -40,6 +45,41 @@ class TrainingPlan:
         """The plan of one network, with a seed of its own."""
         epochs = max(1, self.epochs // 4) if coarse else self.epochs
         return dataclasses.replace(self, coarse=coarse, epochs=epochs, seed=self.seed + member)
+
+
+@dataclasses.dataclass(frozen=True)
+class TuningPlan:
+    """How sites tune the last layers of networks together: in each of `rounds` every site tunes for so many epochs over its own
+    cases, `batch` in a step, and the mean of the sites' changes is taken.
+    """
+
+    id: str
+    rounds: int
+    epochs: int
+    batch: int
+    learning_rate: float
+    seed: int
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()
+
+    def training(self, coarse: bool) -> TrainingPlan:
+        """The plan of one network in one round."""
+        return TrainingPlan(
+            epochs=self.epochs, batch=self.batch, learning_rate=self.learning_rate, coarse=coarse, seed=self.seed
+        )
+
+
+def read_tuning_plan(path: Path | None = None) -> TuningPlan:
+    """The plan of a TOML file, or the one that comes with the package. Raises InputError where it is none."""
+    try:
+        file = resources.files("aneuflow") / "data" / "surrogate" / "federated.toml" if path is None else path
+        return TuningPlan(**tomllib.loads(file.read_text("utf-8")))
+    except OSError as error:
+        raise InputError(f"Tuning plan {path}: {error.strerror}; give a TOML file.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError) as error:
+        raise InputError(f"Tuning plan {path} is none: {error}; see docs/federated.md.") from error
 
 
 def fold_of(patients: Iterable[str], count: int) -> dict[str, int]:
