@@ -197,5 +197,5 @@ def outcome_counts(cohort: Cohort, chance: FloatArray) -> FloatArray:
 def bounded(arrays: Sequence[FloatArray], bound: float) -> Sums:
     """Arrays with every entry within -bound and bound. Raises InputError where an entry is no finite number."""
     if not all(np.isfinite(array).all() for array in arrays):
-        raise InputError("A sum of this site is no finite number; nothing is sent. Check the table.")
+        raise InputError("A sum of this site is no finite number; nothing is sent. Check its table or database.")
     return [np.clip(array, -bound, bound) for array in arrays]
