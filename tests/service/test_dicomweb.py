@@ -21,6 +21,7 @@ from aneuflow.service.models import AuditEntry, Case, Membership, Project, Uploa
 from aneuflow.service.publish import Finding, publish
 from aneuflow.service.system import System
 from tests.imaging.dicom_series import slice_writer
+from tests.pacs.conftest import PASSWORD, USER, Orthanc, orthanc  # noqa: F401 - a fixture
 from tests.report.dicom.sample_case import PERSON, case_of_series, original_series
 from tests.service.made_cases import ON_BOTH, Made, add_case, case_of, identify, wait_until, work, write_case
 from tests.service.running import Person, Server
@@ -205,7 +206,8 @@ def slices(tmp_path_factory: pytest.TempPathFactory) -> list[pydicom.Dataset]:
     write = slice_writer(tmp_path_factory.mktemp("slices") / "series")
     rng = np.random.default_rng(0)
     pixels = [rng.integers(0, 900, (160, 160)).astype(np.int16) for _ in range(24)]
-    files = [write(f"{k}.dcm", k, [0, 0, 0.5 * k], pixels[k], PatientName="Doe^Jane", PatientID="4711") for k in range(24)]
+    header = {"PatientName": "Doe^Jane", "PatientID": "4711", "StudyInstanceUID": "1.2.826.0.1.99.8"}
+    files = [write(f"{k}.dcm", k, [0, 0, 0.5 * k], pixels[k], **header) for k in range(24)]
     return [pydicom.dcmread(file) for file in files]
 
 
@@ -271,6 +273,43 @@ def test_what_cannot_be_taken_is_refused_and_leaves_nothing(
     assert list(system.settings.incoming.iterdir()) == []
     with system.database.reading() as session:
         assert session.scalars(select(Upload)).all() == []
+
+
+@pytest.mark.slow
+def test_an_archive_takes_a_study_and_posts_one(
+    orthanc: Orthanc,  # noqa: F811
+    system: System,
+    editor: Any,
+    made: Path,
+    slices: list[pydicom.Dataset],
+) -> None:
+    """Debian's Orthanc as another outside client, in both directions."""
+    archive, kept = requests.Session(), _files(made)
+    archive.auth = (USER, PASSWORD)
+    server = f"{orthanc.web}/servers/aneuflow"
+    headers = {"Authorization": editor._session.headers["Authorization"]}
+    archive.put(server, json={"Url": editor.base_url, "HttpHeaders": headers}).raise_for_status()
+    study = str(next(iter(kept.values())).StudyInstanceUID)
+    found = archive.post(f"{server}/qido", json={"Uri": "/studies", "Arguments": {"PatientID": "ANF-*"}}).json()
+    assert [one["0020000D"]["Value"] for one in found] == [study], found
+    given = {"Resources": [{"Study": study}], "Synchronous": True}
+    archive.post(f"{server}/retrieve", json=given).raise_for_status()
+    root = orthanc.web.removesuffix("/dicom-web")
+    taken = {uid: archive.get(f"{root}/instances/{uid}/file").content for uid in archive.get(f"{root}/instances").json()}
+    assert {dataset.SOPInstanceUID: dataset for dataset in map(_decoded, taken.values())} == kept
+    few = slices[:10]
+    for one in few:
+        archive.post(f"{root}/instances", data=_encoded(one)).raise_for_status()
+    studies = [archive.get(f"{root}/studies/{uid}").json() for uid in archive.get(f"{root}/studies").json()]
+    (sent,) = [one["ID"] for one in studies if one["MainDicomTags"]["StudyInstanceUID"] != study]
+    archive.post(f"{server}/stow", json={"Resources": [sent], "Synchronous": True}).raise_for_status()
+    with system.database.reading() as session:
+        upload = session.scalars(select(Upload)).one()
+    assert len(upload.files) == len(few) and case_of(system, upload.case_id).state == "reading"
+
+
+def _decoded(content: bytes) -> pydicom.Dataset:
+    return pydicom.dcmread(io.BytesIO(content))
 
 
 def test_a_study_goes_in_and_its_image_comes_out(server: Server, administrator: Person, slices: list[pydicom.Dataset]) -> None:
