@@ -100,6 +100,26 @@ def test_the_command_line_lists_and_refuses(
     assert code == 2 and "no model of the vessel" in err
 
 
+def test_the_command_line_changes_a_case_and_tells_its_history(
+    client: Client, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ANEUFLOW_TOKEN", client._token)
+    (tmp_path / "nothing.stl").write_bytes(NO_SURFACE)
+    case, server = client.upload(tmp_path / "nothing.stl", "To be renamed"), ("--server", client.address)
+    assert run(capsys, "client", "change", case, "--label", "Renamed", "--priority", "urgent", *server)[0] == 0
+    assert (client.case(case)["label"], client.case(case)["priority"]) == ("Renamed", 1)
+    assert run(capsys, "client", "change", case, *server)[0] == 2
+    client.wait(case, 120)
+    code, out, _ = run(capsys, "client", "history", case, *server)
+    lines = [line.split("\t") for line in out.splitlines()]
+    assert code == 0 and lines[0][1:3] == ["intake", "failed"]
+    assert ["administrator", "change_case", "200"] in [line[1:] for line in lines]
+    assert run(capsys, "client", "identity", case, *server)[:2] == (0, ""), "a surface names no patient"
+    assert run(capsys, "client", "delete", case, *server)[0] == 0
+    with pytest.raises(Refused, match="no such case"):
+        client.case(case)
+
+
 def test_records_named_on_the_command_line_reach_the_server_as_curves(
     client: Client, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

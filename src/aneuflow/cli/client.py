@@ -162,9 +162,8 @@ def list_cases(
     """The worklist: id, label, state, priority, largest diameter, grade, time of arrival."""
     for case in _client(server).cases(search, state, sort):
         diameter = "-" if case["diameter_mm"] is None else f"{case['diameter_mm']:.1f} mm"
-        arrived = time.strftime("%Y-%m-%d %H:%M", time.localtime(case["created"]))
         cells = [case["id"], case["label"], case["state"], PRIORITIES[case["priority"]]]
-        cells += [diameter, case["grade"] or "-", arrived]
+        cells += [diameter, case["grade"] or "-", _moment(case["created"])]
         typer.echo("\t".join(cells))
 
 
@@ -194,6 +193,48 @@ def fetch(
     """Get report, tables and fields of a case into a folder."""
     written = _client(server).fetch(case, output, *(only or ()))
     typer.echo(f"{len(written)} files in {output}")
+
+
+@client.command("change")
+def change(
+    case: Case,
+    label: Annotated[str | None, typer.Option("--label", help="Another name of the case; never a patient's.")] = None,
+    priority: Annotated[str | None, typer.Option("--priority", help="routine, urgent or emergency.")] = None,
+    server: Server = ADDRESS,
+) -> None:
+    """Give a case another label or priority."""
+    given = {"label": label, "priority": None if priority is None else _rank(priority)}
+    values = {name: value for name, value in given.items() if value is not None}
+    if not values:
+        raise InputError("Nothing is to be changed; give --label or --priority.")
+    _client(server).change(case, **values)
+
+
+@client.command("delete")
+def delete(case: Case, server: Server = ADDRESS) -> None:
+    """Delete a case: out of every list at once, for good after its project's retention time."""
+    _client(server).delete(case)
+
+
+@client.command("history")
+def history(case: Case, server: Server = ADDRESS) -> None:
+    """What was computed when, and, for who may see it, who read or changed the case."""
+    found = _client(server).history(case)
+    for job in found["jobs"]:
+        typer.echo("\t".join([_moment(job["created"]), job["kind"], job["state"], job["reason"]]).rstrip())
+    for deed in found["trail"]:
+        typer.echo("\t".join([_moment(deed["time"]), deed["user"], deed["action"], str(deed["status"])]))
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+@client.command("identity")
+def identity(case: Case, server: Server = ADDRESS) -> None:
+    """Whose images a case is of, for administrators of its project; who asks stands in the trail."""
+    for name, value in _client(server).identity(case).items():
+        typer.echo(f"{name}\t{value}")
 
 
 @client.command("compute")

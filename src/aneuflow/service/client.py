@@ -100,6 +100,24 @@ class Client:
         surface = self.labels(case)["surface"]
         self.ask("PUT", f"/api/cases/{_id(case)}/labels", {"surface": surface, "label": base64.b64encode(label).decode()})
 
+    def change(self, case: str, **values: Any) -> None:
+        """Give a case another `label` (never a patient's name) or `priority` (0 routine, 1 urgent, 2 emergency)."""
+        self.ask("PATCH", f"/api/cases/{_id(case)}", values)
+
+    def delete(self, case: str) -> None:
+        """Take a case out of every list at once, and for good after its project's retention time."""
+        self.ask("DELETE", f"/api/cases/{_id(case)}")
+
+    def history(self, case: str) -> dict[str, Any]:
+        """The `jobs` on a case, and for who may see it the `trail` of who read or changed it."""
+        found: dict[str, Any] = self.ask("GET", f"/api/cases/{_id(case)}/history")
+        return found
+
+    def identity(self, case: str) -> dict[str, str]:
+        """Whose images a case is of, for administrators of its project; that it was asked stands in the trail."""
+        found: dict[str, str] = self.ask("GET", f"/api/cases/{_id(case)}/identity")
+        return found
+
     def compute(self, case: str, settings: Mapping[str, Any]) -> None:
         """Compute again with settings laid over the case's own."""
         self.ask("POST", f"/api/cases/{_id(case)}/jobs", {"settings": settings})
