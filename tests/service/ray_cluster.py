@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -40,15 +40,15 @@ class RayCluster:
             free.bind((_HEAD, 0))
             self.address = f"{_HEAD}:{free.getsockname()[1]}"
         port = self.address.rpartition(":")[2]
-        self._start(_HEAD, 0, "--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}")
+        self._start(_HEAD, 0, 0, "--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}")
 
-    def add(self, address: str, cores: int = 1) -> None:
-        self._start(address, cores, f"--address={self.address}")
+    def add(self, address: str, gpus: int) -> None:
+        self._start(address, 1, gpus, f"--address={self.address}")
 
-    def _start(self, address: str, cores: int, *options: str) -> None:
+    def _start(self, address: str, cores: int, gpus: int, *options: str) -> None:
         command = [str(Path(sys.executable).parent / "ray"), "start", "--block", *options]
         command += [f"--node-ip-address={address}", f"--num-cpus={cores}", f"--memory={NODE_GIB * 2**30}"]
-        command += ["--object-store-memory=80000000", "--disable-usage-stats"]
+        command += [f"--num-gpus={gpus}", "--object-store-memory=80000000", "--disable-usage-stats"]
         log = self._folder / f"{address}.log"
         end = time.monotonic() + _START_S
         while time.monotonic() < end:  # on a busy machine Ray itself gives up after 30 s
@@ -73,15 +73,15 @@ class RayCluster:
 
 
 @contextmanager
-def running_ray(nodes: tuple[str, ...]) -> Iterator[RayCluster]:
-    """A head at 127.0.0.2 and a node of one core at each of these addresses."""
+def running_ray(nodes: Mapping[str, int]) -> Iterator[RayCluster]:
+    """A head at 127.0.0.2 and a node of one core at each of these addresses, said to have so many GPUs."""
     if importlib.util.find_spec("ray") is None:  # it reads the token's environment as it is imported: not yet
         pytest.skip("ray is not installed; make test installs it")
     folder = Path(tempfile.mkdtemp(prefix="ray", dir="/tmp"))  # paths of sockets are short
     cluster = RayCluster(folder)
     try:
-        for address in nodes:
-            cluster.add(address)
+        for address, gpus in nodes.items():
+            cluster.add(address, gpus)
         yield cluster
     finally:
         for address in list(cluster.nodes):

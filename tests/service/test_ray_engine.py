@@ -31,7 +31,7 @@ from tests.service.running import serving
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "aneumo-case4" / "lumen.nii.gz"
 COARSE = {"simulate": {"steady": True, "resolution_mm": 0.4, "convergence_percent": 0.1}}
-NODES = ("127.0.0.3", "127.0.0.4")
+NODES = {"127.0.0.3": 0, "127.0.0.4": 1}
 GIVEN = {"threads_per_job": 1, "job_memory_gib": float(NODE_GIB)}
 MEMORY = NODE_GIB * 2**30
 
@@ -115,9 +115,10 @@ def read_case(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _assess(engine: Engine, read_case: Path, folder: Path, last: str) -> Run:
+def _assess(engine: Engine, read_case: Path, folder: Path, last: str, device: str = "cpu") -> Run:
     shutil.copytree(read_case, folder)
-    return engine.start(Ticket(ASSESS, str(folder), COARSE, MEMORY, last, threads=1))
+    settings = {"simulate": {**COARSE["simulate"], "device": device}}
+    return engine.start(Ticket(ASSESS, str(folder), settings, MEMORY, last, threads=1))
 
 
 def _ended(run: Run, seconds: float = 600.0) -> Seen:
@@ -146,13 +147,16 @@ def _children(folder: Path) -> list[Path]:
 
 
 @pytest.mark.slow
-def test_a_case_on_a_node_is_made_as_on_one_machine(tmp_path: Path, read_case: Path, cluster: RayCluster) -> None:
+def test_a_case_on_a_node_is_made_as_on_one_machine(
+    tmp_path: Path, read_case: Path, cluster: RayCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import ray
 
     engine = engine_of(ServiceSettings(data=tmp_path, ray_address=cluster.address, **GIVEN))  # type: ignore[arg-type]
     try:
         assert sorted((machine.slots, machine.cores) for machine in engine.machines()) == [(0, 0), (1, 1), (1, 1)]
-        first, second = (_assess(engine, read_case, tmp_path / name, "measure") for name in ("first", "second"))
+        second = _assess(engine, read_case, tmp_path / "second", "measure", "gpu")
+        first = _assess(engine, read_case, tmp_path / "first", "measure")
         wait_until(lambda: len(_children(tmp_path)) == 2 and all(run.seen().stage for run in (first, second)), 600)
         assert sorted((machine.load, machine.memory_free_bytes) for machine in engine.machines()) == [
             (0.0, MEMORY),
@@ -163,6 +167,8 @@ def test_a_case_on_a_node_is_made_as_on_one_machine(tmp_path: Path, read_case: P
         for child in _children(tmp_path):
             assert secret not in (child / "environ").read_bytes()
             assert str(MEMORY) in (child / "limits").read_text()
+        (with_gpu,) = _children(tmp_path / "second")
+        assert b"CUDA_VISIBLE_DEVICES=0" in (with_gpu / "environ").read_bytes().split(b"\0")
         start = time.monotonic()
         second.stop()
         assert time.monotonic() - start < 2.0 and _children(tmp_path / "second") == [] and second.seen().end is None
@@ -174,6 +180,9 @@ def test_a_case_on_a_node_is_made_as_on_one_machine(tmp_path: Path, read_case: P
         nowhere = Ticket(ASSESS, str(tmp_path / "nowhere"), COARSE, MEMORY, threads=1)
         state, reason = _ended(engine.start(nowhere)).end or ("", "")
         assert state == "failed" and f"does not see the folder of the job, {tmp_path / 'nowhere'};" in reason
+        monkeypatch.setattr("aneuflow.service.ray_engine._PATIENCE_S", 1.0)
+        state, reason = _ended(engine.start(dataclasses.replace(nowhere, threads=64))).end or ("", "")
+        assert state == "failed" and reason.startswith("No node of the Ray cluster has 64 cores and 8.0 GiB for the case;")
         assert [machine.load for machine in engine.machines()] == [0.0] * 3
     finally:
         ray.shutdown()
@@ -211,8 +220,13 @@ def test_a_node_is_lost_in_mid_simulation_and_no_number_changes(tmp_path: Path, 
         assert ended["state"] == "done", ended["reason"]
         assert [job["attempt"] for job in person("GET", f"/api/cases/{case}/history")["jobs"]] == [1, 2]
         wait_until(lambda: len(nodes()) == 2 and not any(busy in node["host"] for node in nodes()), 60)
-        file = f"/api/cases/{case}/files/flow/hemodynamics.json"
-        assert person("GET", file) == json.loads((tmp_path / "local" / CASE / "flow" / "hemodynamics.json").read_text())
+        flow = person("GET", f"/api/cases/{case}/files/flow/hemodynamics.json")
+        expected = json.loads((tmp_path / "local" / CASE / "flow" / "hemodynamics.json").read_text())
+        for content in (flow, expected):
+            assert content["numerics"].pop("wall_seconds") > 0 and content["numerics"].pop("mlups") > 0
+        assert flow == expected
+        wall = person.http.get(f"/api/cases/{case}/files/flow/wall.vtp")
+        assert wall.headers["etag"].strip('"') == _made(tmp_path / "local")["simulate"]["wall.vtp"]
         person("POST", f"/api/cases/{case}/jobs", json={"settings": {"boundary": {"flow_ml_s": 2.0}}})
         wait_until(lambda: stage() == "simulate", 600)
         (child,) = _children(data)

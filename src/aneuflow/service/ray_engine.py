@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from aneuflow import __version__
+from aneuflow.case.folder import CaseFolder
 from aneuflow.errors import ResourceError
+from aneuflow.service.child import CASE
 from aneuflow.service.engine import LocalRun, Machine, Run, Seen, Ticket
-from aneuflow.service.jobs import ASSESS
 from aneuflow.service.secrecy import hide_memory
 
 # Read as it is imported: without it, a call after the cluster is gone would start a cluster here.
@@ -33,6 +34,8 @@ _STOP_S = 1.5
 _LEASH_S = 10.0
 # How long a cluster may be without any node that is large enough, as while one is started again.
 _PATIENCE_S = 120.0
+# A file system of several machines frees the locks of one that is gone only after a while: NFS 4 after 90 s.
+_LOCK_S = 180.0
 _GIB = 2**30
 
 
@@ -48,7 +51,7 @@ class RayEngine:
         self._runs: set[RayRun] = set()
 
     def start(self, ticket: Ticket) -> Run:
-        if ticket.kind != ASSESS:
+        if ticket.source:
             return LocalRun(ticket)
         run = RayRun(ticket, self._runs.discard)
         self._runs.add(run)
@@ -101,7 +104,7 @@ class RayRun:
         self._reader.start()
 
     def _read(self) -> None:
-        with contextlib.suppress(RayError):  # the node, or the process there, is gone
+        try:
             while not self._ending.is_set():
                 asked = self._actor.news.remote()
                 if not self._is_answered(asked):
@@ -110,7 +113,10 @@ class RayRun:
                 if is_over:
                     break
                 self._ending.wait(_POLL_S)
-        self._ending.set()
+        except RayError:
+            pass  # the node, or the process there, is gone
+        finally:
+            self._ending.set()
 
     def _is_answered(self, asked: Any) -> bool:
         """Wait for the answer, which comes only when Ray has found a place; False where there can be none."""
@@ -159,8 +165,9 @@ class Placed:
         hide_memory()
         self._node = ray.get_runtime_context().get_node_id()
         self._refusal = _refusal(ticket, version)
-        self._asked = time.monotonic()
         if not self._refusal:
+            _wait_until_free(CaseFolder(Path(ticket.folder) / CASE))
+            self._asked = time.monotonic()
             self._run = LocalRun(ticket)
             threading.Thread(target=self._hold_leash, daemon=True).start()
 
@@ -190,3 +197,14 @@ def _refusal(ticket: Ticket, version: str) -> str:
     if not Path(ticket.folder).is_dir():
         return f"Node {host} does not see the folder of the job, {ticket.folder}; mount the shared folder of work there too."
     return ""
+
+
+def _wait_until_free(case: CaseFolder) -> None:
+    """Until no process holds the case, as one may that was lost; where that takes too long the child says so."""
+    end = time.monotonic() + _LOCK_S
+    while case.exists() and time.monotonic() < end:
+        try:
+            with case.locked():
+                return
+        except ResourceError:
+            time.sleep(0.5)
