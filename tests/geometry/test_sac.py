@@ -186,7 +186,10 @@ def test_sac_is_what_the_same_vessel_has_more_than_without_it(without: str, with
 
 @pytest.mark.slow
 def test_all_real_sacs_agree_with_the_expert_by_patient() -> None:
-    """Median over patients, so that one with several segments counts once; misses are sacs not touched at all."""
+    """Median over patients, so that one with several segments counts once; misses are sacs not touched at all.
+
+    Where the network decides it has seen these segments; docs/shape.md says what it reaches on patients left out.
+    """
     index = [entry for entry in json.loads(shared_data("intra/annotated_index.json").read_text()) if entry["true_scale"]]
     by_patient: dict[str, list[float]] = {}
     for entry in index:

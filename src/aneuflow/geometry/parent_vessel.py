@@ -71,6 +71,15 @@ class Excess:
         return Excess(np.where(nearer, other.value, self.value), np.where(nearer, other.expected_mm, self.expected_mm))
 
 
+@dataclass(frozen=True, eq=False)
+class Outside:
+    """How far a lumen's points lie outside the tubes, and beyond blind branches too; inside: its voxels, beyond both."""
+
+    tubes: Excess
+    beyond: Excess
+    inside: Excess
+
+
 def lumen_grid(lumen: PatchedSurface, caps: tuple[Cap, ...]) -> LumenGrid:
     """The voxels of the lumen, as fine as its narrowest end asks for and its size allows."""
     points, triangles = lumen.surface.points, lumen.surface.triangles
@@ -164,6 +173,15 @@ def excess(places: FloatArray, tubes: tuple[Tube, ...]) -> Excess:
         expected = tube.expected_mm[np.take_along_axis(near, least, axis=1)[:, 0]]
         result = result.joined(Excess(value, expected))
     return result
+
+
+def outside_tubes(grid: LumenGrid, points: FloatArray, tubes: tuple[Tube, ...], threshold: float) -> Outside:
+    """Of the points (n, 3) mm of a wall and of its voxels; places over the threshold are tried for blind branches."""
+    inside, on_wall = excess(grid.points_mm, tubes), excess(points, tubes)
+    blind = blind_branches(grid, inside, threshold)
+    if not blind:
+        return Outside(on_wall, on_wall, inside)
+    return Outside(on_wall, on_wall.joined(excess(points, blind)), inside.joined(excess(grid.points_mm, blind)))
 
 
 def blind_branches(grid: LumenGrid, outside: Excess, threshold: float, tries: int = _BRANCHES) -> tuple[Tube, ...]:

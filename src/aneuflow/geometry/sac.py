@@ -10,10 +10,13 @@ from scipy.sparse import csgraph
 from scipy.spatial import cKDTree
 
 from aneuflow.errors import InputError
+from aneuflow.geometry.agreed_sac import SAME, AgreedSac, agreed_sac
 from aneuflow.geometry.branches import branches_at
-from aneuflow.geometry.neck_cut import BoolArray, Wall, cut_sac, smooth_field, stability, wall_of
+from aneuflow.geometry.learned_sac import sac_odds
+from aneuflow.geometry.neck_cut import BoolArray, Wall, smooth_field, wall_of
 from aneuflow.geometry.ostium import ostium_of_sac
-from aneuflow.geometry.parent_vessel import Excess, LumenGrid, Tube, blind_branches, centered, excess, lumen_grid, parent_tubes
+from aneuflow.geometry.parent_vessel import Excess, LumenGrid, Outside, Tube, centered, lumen_grid, outside_tubes, parent_tubes
+from aneuflow.geometry.wall_cloud import wall_cloud
 from aneuflow.numerics import surface as sf
 from aneuflow.types import (
     REGION_PARENT,
@@ -52,14 +55,16 @@ def find_aneurysm(
     """The largest sac of a lumen with its ostium and its branches; None for a vessel without.
 
     The parent vessel is rebuilt as tubes between the caps; the wall far outside of them is the sac, and its neck is the
-    cheapest line around it, short and concave, by a minimum cut. plane (point, normal into the sac; mm) or hint (n,)
-    (1 on the sac) decide in place of that; hint_confidence: that of a hint found by shape, None where it was labeled.
+    cheapest line around it, short and concave, by a minimum cut. A network says independently what is sac (`agreed_sac`).
+    plane (point, normal into the sac; mm) or hint (n,) (1 on the sac) decide in place of both; hint_confidence: that of a
+    hint found by shape, None where it was labeled.
     Raises InputError where the plane cuts off no sac.
     """
     grid = lumen_grid(lumen, caps)
     tubes = parent_tubes(grid, caps)
     origin: Literal["automatic", "label", "plane"] = "automatic"
     confidence = 1.0
+    notes: tuple[Note, ...] = ()
     if plane is not None:
         origin, field = "plane", _field_of_plane(lumen, *plane)
     elif hint is not None and np.any(hint):
@@ -69,12 +74,12 @@ def find_aneurysm(
         else:
             confidence = hint_confidence
     else:
-        wall = _wall(lumen, grid, tubes)
-        chosen = cut_sac(wall) if wall is not None else None
-        if wall is None or chosen is None:
+        wall, odds = told_wall(lumen, caps, grid, tubes)
+        agreed = agreed_sac(wall, odds)
+        if agreed is None:
             return SacResult(None, lumen)
-        confidence = stability(wall, chosen)
-        field = smooth_field(lumen.surface, chosen, wall.radius_mm)
+        confidence, notes = agreed.confidence, _sac_notes(agreed)
+        field = smooth_field(lumen.surface, agreed.chosen, wall.radius_mm)
     parted = _part(lumen, field)
     if parted is None:
         if origin == "plane":
@@ -86,31 +91,47 @@ def find_aneurysm(
     rebuilt = tuple(centered(tube, split.surface.points[artery]) for tube in tubes)
     kind, parent, daughters = branches_at(ostium.neck_line_mm, ostium.center_mm, rebuilt, caps)
     openings = len(sf.boundary_loops(split.surface.triangles[sac_triangles]))
-    return SacResult(Aneurysm(ostium, kind, parent, daughters), split, _neck_notes(confidence, openings))
-
-
-def _neck_notes(confidence: float, openings: int) -> tuple[Note, ...]:
-    notes = []
-    if confidence < _UNSURE:
-        notes.append(Note("neck_uncertain", {"confidence_percent": 100 * confidence}))
     if openings > 1:
-        notes.append(Note("sac_several_openings", {"count": openings}))
+        notes = (*notes, Note("sac_several_openings", {"count": openings}))
+    return SacResult(Aneurysm(ostium, kind, parent, daughters), split, notes)
+
+
+def _sac_notes(agreed: AgreedSac) -> tuple[Note, ...]:
+    notes = []
+    if agreed.agreement < SAME:
+        notes.append(Note("sac_methods_differ", {"agreement_percent": 100 * agreed.agreement}))
+    if agreed.stability < _UNSURE:
+        notes.append(Note("neck_uncertain", {"confidence_percent": 100 * agreed.stability}))
     return tuple(notes)
 
 
-def _wall(lumen: PatchedSurface, grid: LumenGrid, tubes: tuple[Tube, ...]) -> Wall | None:
-    points, triangles = lumen.surface.points, lumen.surface.triangles
-    inside = excess(grid.points_mm, tubes)
-    extra = blind_branches(grid, inside, CANDIDATE)
-    on_wall = excess(points, tubes + extra)
-    if extra:
-        inside = inside.joined(excess(grid.points_mm, extra))
-    chosen = next(iter(outside_parts(grid, inside)), None)
-    if chosen is None:
-        return None
-    candidate = near_part(grid, chosen, points)
-    candidate[np.unique(triangles[lumen.patch != WALL_PATCH])] = False
-    return wall_of(lumen.surface, on_wall.value, candidate, float(np.median(inside.expected_mm[chosen])))
+def told_wall(
+    lumen: PatchedSurface, caps: tuple[Cap, ...], grid: LumenGrid, tubes: tuple[Tube, ...], session: Any = None
+) -> tuple[Wall, FloatArray]:
+    """What both methods need of a lumen: its wall, and the log-odds (n,) of the network that its points are sac.
+
+    session: a network in place of that of the package.
+    """
+    outside = outside_tubes(grid, lumen.surface.points, tubes, CANDIDATE)
+    odds = sac_odds(wall_cloud(lumen, caps, tubes, outside), lumen.surface.points, session)
+    odds[_capped(lumen)] = odds.min()
+    return _wall(lumen, grid, outside), odds
+
+
+def _wall(lumen: PatchedSurface, grid: LumenGrid, outside: Outside) -> Wall:
+    """The wall with the largest part outside the tubes as candidate, if there is any."""
+    part = next(iter(outside_parts(grid, outside.inside)), None)
+    if part is None:
+        none = np.zeros(len(lumen.surface.points), dtype=bool)
+        return wall_of(lumen.surface, outside.beyond.value, none, float(np.median(outside.tubes.expected_mm)))
+    candidate = near_part(grid, part, lumen.surface.points)
+    candidate[_capped(lumen)] = False
+    return wall_of(lumen.surface, outside.beyond.value, candidate, float(np.median(outside.inside.expected_mm[part])))
+
+
+def _capped(lumen: PatchedSurface) -> Any:
+    """The indices of the points of the caps, their rims included."""
+    return np.unique(lumen.surface.triangles[lumen.patch != WALL_PATCH])
 
 
 def outside_parts(grid: LumenGrid, inside: Excess) -> list[np.ndarray]:
