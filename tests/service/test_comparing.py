@@ -96,7 +96,7 @@ def test_growth_is_seen_in_the_browser(system: System, address: str, tmp_path: P
         with page.expect_download(timeout=240_000) as saved:
             page.get_by_role("button", name="Report (PDF)").click()
         assert saved.value.suggested_filename == "Patient 12, 2019 - Patient 12, 2024.pdf"
-        _tells(saved.value.path(), "The sac has grown", "Patient 12, 2019", "Sac volume")
+        _tells(saved.value.path(), "sac has grown: over 86 mm²", "Patient 12, 2019", "Sac volume")
         _both_turn_together(page)
         page.get_by_role("button", name="Swap earlier and later").click()
         page.get_by_text("The sac has become smaller").wait_for()

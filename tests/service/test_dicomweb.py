@@ -163,7 +163,6 @@ def test_another_projects_studies_are_not_there(system: System, address: str, ca
     assert client.search_for_studies() == [] and client._session.get(f"{client.base_url}/studies/{study}").status_code == 404
 
 
-@ON_BOTH
 def test_the_same_image_read_twice_is_one_study(system: System, client: Any, case_id: str, made: Path) -> None:
     with system.database.writing() as session:
         again = Case(project_id=case_of(system, case_id).project_id, label="Again", created_by="editor")

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +18,8 @@ from aneuflow.service.accounts import add_user
 from aneuflow.service.models import Membership
 from aneuflow.service.settings import ServiceSettings
 from aneuflow.service.system import System
-from tests.service.made_cases import Made, add_case, case_of, identify, work
-from tests.service.running import OWN_PASSWORD, Person
+from tests.service.made_cases import Made, add_case, case_of, identify, wait_until, work
+from tests.service.running import OWN_PASSWORD, Person, serving
 
 otlp = pytest.importorskip(
     "opentelemetry.proto.collector.trace.v1.trace_service_pb2", reason='the extra "traces" is not installed'
@@ -53,15 +54,20 @@ def collector() -> Iterator[str]:
     server.server_close()
 
 
+def _resources() -> list[Any]:
+    assert {path for path, _ in _Collector.sent} <= {"/v1/traces"}
+    return [part for _, sent in _Collector.sent for part in otlp.ExportTraceServiceRequest.FromString(sent).resource_spans]
+
+
 def _spans() -> dict[str, Any]:
-    """All spans that arrived, by name; they have names of their own here."""
-    found = {}
-    for path, content in _Collector.sent:
-        assert path == "/v1/traces"
-        for part in otlp.ExportTraceServiceRequest.FromString(content).resource_spans:
-            assert "aneuflow-api" in str(part.resource)
-            found |= {span.name: span for scope in part.scope_spans for span in scope.spans}
-    return found
+    """All spans that arrived, by name; of several the last."""
+    return {span.name: span for part in _resources() for scope in part.scope_spans for span in scope.spans}
+
+
+def _parts() -> set[str]:
+    """Which parts of the system sent them."""
+    named = [attribute for part in _resources() for attribute in part.resource.attributes]
+    return {attribute.value.string_value for attribute in named if attribute.key == "service.name"}
 
 
 def test_a_request_its_jobs_and_their_stages_are_one_trace(system: System, address: str, collector: str) -> None:
@@ -82,7 +88,7 @@ def test_a_request_its_jobs_and_their_stages_are_one_trace(system: System, addre
         traces.stop_tracing()
     spans = _spans()
     names = ("begin_upload", "continue_upload", "finish_upload", "job intake", "job assess", "stage simulate")
-    assert set(spans) == set(names)
+    assert set(spans) == set(names) and _parts() == {"aneuflow-api"}
     assert {span.trace_id.hex() for span in spans.values()} == {PARENT.split("-")[1]}
     chain = ("finish_upload", "job intake", "job assess", "stage simulate")
     assert [spans[name].parent_span_id for name in chain[1:]] == [spans[name].span_id for name in chain[:-1]]
@@ -93,6 +99,20 @@ def test_a_request_its_jobs_and_their_stages_are_one_trace(system: System, addre
     known = {attribute.key: attribute.value.string_value for attribute in job.attributes}
     assert known["aneuflow.case"] == case and known["aneuflow.state"] == "failed"
     assert not any(b"Doe" in content or b"Study 1" in content for _, content in _Collector.sent)
+
+
+@pytest.mark.slow
+def test_the_processes_of_a_server_send_to_the_collector(tmp_path: Path, collector: str) -> None:
+    with serving(tmp_path / "data", traces_endpoint=collector) as server:
+        person = server.administrator()
+        case = person.upload(person("GET", "/api/projects")[0]["id"], b"solid nothing\nendsolid\n", ".stl")
+        assert person.wait(case)["state"] == "failed"
+        # They are sent every five seconds.
+        wait_until(lambda: "job intake" in _spans(), 30)
+    spans = _spans()
+    assert spans["finish_upload"].span_id == spans["job intake"].parent_span_id
+    assert spans["stage import"].trace_id == spans["finish_upload"].trace_id
+    assert _parts() == {"aneuflow-api", "aneuflow-dispatcher"}
 
 
 def test_without_a_collector_nothing_is_imported_for_it() -> None:

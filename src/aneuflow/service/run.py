@@ -21,7 +21,7 @@ from aneuflow.service.logs import start_logging
 from aneuflow.service.secrecy import hide_memory
 from aneuflow.service.settings import ServiceSettings
 from aneuflow.service.system import first_start, open_system
-from aneuflow.service.traces import start_tracing, stop_tracing
+from aneuflow.service.traces import start_tracing
 
 log = logging.getLogger("aneuflow.service")
 
@@ -65,7 +65,6 @@ def run_server(settings: ServiceSettings, tell: Callable[[str], None], cases: Se
         tell(f"First start: sign in as administrator with the password {password} and change it; it is not shown again.")
     with dispatching(settings):
         uvicorn.Server(config).run(sockets=[listener])
-    stop_tracing()
 
 
 def _as_text(value: object) -> str:
@@ -81,12 +80,13 @@ def dispatching(settings: ServiceSettings) -> Iterator[None]:
         return
     given = settings.model_dump(mode="json", exclude_none=True)
     environment = {**os.environ, **{f"ANEUFLOW_{name.upper()}": _as_text(value) for name, value in given.items()}}
+    command = [sys.executable, "-m", "aneuflow.service.dispatch", str(os.getpid())]
     ending = threading.Event()
     started: list[subprocess.Popen[bytes]] = []
 
     def keep_running() -> None:
         while not ending.is_set():
-            started[:] = [subprocess.Popen([sys.executable, "-m", "aneuflow.service.dispatch"], env=environment)]
+            started[:] = [subprocess.Popen(command, env=environment)]
             if ending.is_set():  # meanwhile: whoever ended this found none to terminate
                 started[0].terminate()
             code = started[0].wait()
