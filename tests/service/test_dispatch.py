@@ -9,6 +9,8 @@ import pytest
 from sqlalchemy import select, update
 
 from aneuflow.service import dispatch, jobs
+from aneuflow.service.dispatch import Dispatcher
+from aneuflow.service.engine import LocalEngine
 from aneuflow.service.models import Case, Job
 from aneuflow.service.retention import tidy
 from aneuflow.service.system import System
@@ -89,6 +91,13 @@ def test_a_job_is_alive_while_its_files_are_copied(system: System, place: str, m
     monkeypatch.setattr(dispatch, place, slowly)
     work(system, Made(lambda folder: write_case(folder, {"model/a": ""}), ("model",)))
     assert len(seen) >= 1 and job_of(system, job_id).state == "done"
+
+
+def test_without_the_process_that_started_it_a_dispatcher_takes_nothing(system: System) -> None:
+    """However early that one went: it may have while this one was still starting."""
+    job_id = add_job(system, add_case(system))
+    Dispatcher(system, LocalEngine()).serve(parent=2**22)  # beyond every process id
+    assert job_of(system, job_id).state == "queued"
 
 
 def test_a_planned_stop_is_no_lost_attempt(system: System) -> None:

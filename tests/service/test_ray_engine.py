@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -88,7 +89,7 @@ def test_every_node_is_shown_while_it_is_there(system: System) -> None:
     dispatcher._tell_state(nodes[1:])
     assert shown() == nodes[1:]
     dispatcher.ending.set()
-    dispatcher.serve()
+    dispatcher.serve(os.getppid())
     assert shown() == []
 
 

@@ -54,9 +54,9 @@ class Dispatcher:
         self._is_store_away = False
         self._told: set[str] = set()
 
-    def serve(self) -> None:
-        """Work until `ending` is set or the process that started this one is gone; what runs then is given back."""
-        parent, last_tidy = os.getppid(), 0.0
+    def serve(self, parent: int) -> None:
+        """Work until `ending` is set or the process `parent`, which started this one, is gone; what runs then is given back."""
+        last_tidy = 0.0
         while not self.ending.wait(_POLL_S) and os.getppid() == parent:
             try:
                 self._requeue_lost()
@@ -248,12 +248,12 @@ def engine_of(settings: ServiceSettings) -> Engine:
     return RayEngine(settings.ray_address, settings.threads_per_job, int(settings.job_memory_gib * _GIB))
 
 
-def serve(settings: ServiceSettings) -> None:
+def serve(settings: ServiceSettings, parent: int) -> None:
     traces.start_tracing(settings, "dispatcher")
     dispatcher = Dispatcher(open_system(settings), engine_of(settings))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: dispatcher.ending.set())
-    dispatcher.serve()
+    dispatcher.serve(parent)
     traces.stop_tracing()
 
 
@@ -261,7 +261,8 @@ if __name__ == "__main__":
     start_logging()
     hide_memory()
     try:
-        serve(service_settings())
+        # Who starts this one may be gone before it gets here, and says in time who that is.
+        serve(service_settings(), int(sys.argv[1]) if sys.argv[1:] else os.getppid())
     except AneuflowError as error:
         log.error(str(error))
         sys.exit(error.exit_code)
