@@ -5,6 +5,7 @@ With so few weights moved, a site with a few dozen cases does not unlearn what t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,8 +47,12 @@ def set_head(network: PointNetwork, weights: FloatArray) -> None:
 def tuned_head(network: PointNetwork, weights: FloatArray, plan: TrainingPlan, training: Sequence[Case]) -> FloatArray:
     """The head after the plan's epochs over these cases, from `weights`; the rest of the network is not touched."""
     set_head(network, weights)
-    moved = head_layers(network)
+    moved = head_layers(network.requires_grad_(False))
+    for parameter in moved:
+        parameter.requires_grad_(True)
     optimizer, rng = torch.optim.SGD(moved, plan.learning_rate, momentum=0.9), np.random.default_rng(plan.seed)
+    # The rate falls to nothing, so that what is sent is not the noise of the last steps.
+    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, plan.epochs * math.ceil(len(training) / plan.batch))
     for _ in range(plan.epochs):
         order = rng.permutation(len(training))
         for first in range(0, len(order), plan.batch):
@@ -55,9 +60,10 @@ def tuned_head(network: PointNetwork, weights: FloatArray, plan: TrainingPlan, t
             optimizer.zero_grad(set_to_none=True)
             for place in part:
                 given, wanted = varied(training[place], plan, rng)
-                (loss_of(network(given), wanted)[0] / len(part)).backward(inputs=moved)
+                (loss_of(network(given), wanted)[0] / len(part)).backward()
             nn.utils.clip_grad_norm_(moved, _LARGEST_STEP)
             optimizer.step()
+            falling.step()
     return head_of(network)
 
 
