@@ -22,9 +22,11 @@ from aneuflow.types import BoundaryConditions, FlowSolution, LumenModel
 
 ATTEMPTS = 4
 _SAVE_EVERY_S = 60.0
-# The equilibrium keeps a steady velocity free of divergence at any Mach number, and the longer step blunts thin layers less; a
-# flow that changes in time stores mass by its square.
-_MACH_STEADY, _MACH_PULSATILE = 0.2, 0.15
+# The equilibrium keeps a steady velocity free of divergence at any Mach number, and the longer step blunts thin layers less. A
+# flow that changes in time stores blood while sound passes: where the blood, at its mean speed at the inlet, does not cross the
+# lumen in this part of a cycle, steps are shorter.
+_MACH, _MACH_SLOW = 0.2, 0.15
+_CROSSED = 0.4
 _COARSE = "coarse "  # before the ids, among a checkpoint's numbers
 _CELLS_A_THREAD = 5000  # with fewer, threads wait for each other rather than work
 
@@ -68,7 +70,13 @@ class Problem:
     @property
     def mach(self) -> float:
         """Mach number of the lattice at the highest expected velocity."""
-        return self.settings.max_mach or (_MACH_STEADY if self.settings.steady else _MACH_PULSATILE)
+        waveform = self.boundary.waveform
+        if self.settings.max_mach or waveform is None:
+            return self.settings.max_mach or _MACH
+        areas = {cap.id: cap.area_mm2 for cap in self.model.extended_caps}
+        speed_mm_s = max(1e3 * inlet.mean_flow_ml_s / areas[inlet.cap_id] for inlet in self.boundary.inlets)
+        length_mm = float(np.linalg.norm(np.ptp(self.domain.voxels.points, axis=0)))
+        return _MACH if length_mm < _CROSSED * waveform.period_s * speed_mm_s else _MACH_SLOW
 
     def time_step_s(self, speed: float) -> float:
         """With which the lattice reaches `mach` at `speed` m/s."""

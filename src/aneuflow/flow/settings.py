@@ -24,7 +24,8 @@ class FlowSettings(pydantic.BaseModel, frozen=True, extra="forbid"):
         0.0,
         ge=0.0,
         le=0.3,
-        description="Lattice Mach number at the highest expected velocity, for the time step; 0: 0.2 steady, else 0.15.",
+        description="Lattice Mach number at the highest expected velocity, for the time step; 0: 0.2, in a long lumen with a "
+        "pulse 0.15.",
     )
     threads: int = Field(0, ge=0, le=256, description="Processor threads; 0 takes all there are.")
     device: Literal["cpu", "gpu"] = Field("cpu", description="Where the lattice runs; gpu: an NVIDIA GPU, with the extra gpu.")

@@ -147,7 +147,7 @@ SEGMENT = Stage("segment", "segmentation", 3, ("image",), ("segment",), _segment
 MODEL = Stage("model", "model", 8, ("surface", "segmentation"), ("model",), _model)
 MEASURE = Stage("measure", "morphology", 2, ("model",), ("measure",), _measure)
 BOUNDARY = Stage("boundary", "boundary", 3, ("model", "waveform", *RECORDS), ("boundary", "simulate"), _boundary)
-SIMULATE = Stage("simulate", "flow", 11, ("model", "boundary"), ("simulate",), _simulate, frozenset({"threads"}))
+SIMULATE = Stage("simulate", "flow", 12, ("model", "boundary"), ("simulate",), _simulate, frozenset({"threads"}))
 GRADE = Stage(
     "grade", "risk", 5, ("model", "morphology", "boundary", "flow", PREDICTION, RADIOMICS), ("clinical", "grade"), _grade
 )
