@@ -79,6 +79,14 @@ def test_sac_that_one_method_alone_finds_is_offered_with_half_the_confidence() -
     assert unseen.confidence == pytest.approx(0.5 * unseen.stability)
 
 
+def test_wall_of_an_artery_is_no_sac_even_where_the_network_takes_it_for_one() -> None:
+    lumen, caps = straight()
+    grid = lumen_grid(lumen, caps)
+    wall, _ = told_wall(lumen, caps, grid, parent_tubes(grid, caps))
+    bulge = np.linalg.norm(lumen.surface.points - [0, 1.5, 0], axis=1) < 2.0
+    assert agreed_sac(wall, np.where(bulge, SURE, -SURE)) is None
+
+
 def test_plate_is_no_sac_even_where_the_network_takes_it_for_one() -> None:
     lumen, caps = beside_plate()
     assert find_aneurysm(lumen, caps).aneurysm is None

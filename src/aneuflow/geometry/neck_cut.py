@@ -80,7 +80,9 @@ def cut_learned(wall: Wall, odds: FloatArray) -> BoolArray | None:
         area = np.bincount(label[chosen], wall.area[chosen])
         if len(area) and area.max() > wall.radius_mm**2:
             chosen &= label == area.argmax()
-            return chosen if fullness(wall.surface, chosen) > _LEARNED_FULLNESS else None
+            # Trained on vessels with a sac alone, a network sees one in a healthy bend now and then, but one without a dome.
+            stands_out = bool(wall.outside[chosen].max() > _DOME)
+            return chosen if stands_out and fullness(wall.surface, chosen) > _LEARNED_FULLNESS else None
     return None
 
 
