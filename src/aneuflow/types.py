@@ -52,6 +52,14 @@ class Measure:
     high: float | None = None
 
 
+def differ(one: Measure, other: Measure) -> bool:
+    """Whether the intervals of two measures of the same do not meet; without an interval the value stands for it."""
+    (low, high), (least, most) = (
+        (each.value if each.low is None else each.low, each.value if each.high is None else each.high) for each in (one, other)
+    )
+    return high < least or most < low
+
+
 @dataclass(frozen=True, eq=False)
 class Volume:
     """A scalar image. values (nx, ny, nz) float32; affine (4, 4) maps voxel indices to LPS mm and may be oblique or sheared."""
@@ -182,11 +190,16 @@ class LumenModel:
 
 @dataclass(frozen=True)
 class Morphology:
-    """All shape measures of one model, and for each angle the line segments that picture it: name -> (start, end) in mm."""
+    """All shape measures of one model, and for each angle the line segments that picture it: name -> (start, end) in mm.
+
+    learned: the sac's, as far as a network has them that is given points of the wall alone; learned_by: its SHA-256.
+    """
 
     measures: tuple[Measure, ...]
     construction: Mapping[str, tuple[tuple[float, float, float], tuple[float, float, float]]]
     notes: tuple[Note, ...] = ()
+    learned: tuple[Measure, ...] = ()
+    learned_by: str = ""
 
 
 @dataclass(frozen=True)

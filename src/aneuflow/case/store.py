@@ -230,6 +230,8 @@ def write_morphology(folder: Path, morphology: Morphology) -> None:
     content = {
         "quantities": measures_to_json(morphology.measures),
         "construction": {name: [list(end) for end in segment] for name, segment in morphology.construction.items()},
+        "learned": measures_to_json(morphology.learned),
+        "learned_by": morphology.learned_by,
         "notes": notes_to_json(morphology.notes),
     }
     write_json(folder / "morphology.json", content)
@@ -241,6 +243,8 @@ def read_morphology(folder: Path) -> Morphology:
         measures=measures_from_json(content["quantities"]),
         construction={name: (tuple(start), tuple(end)) for name, (start, end) in content["construction"].items()},
         notes=notes_from_json(content["notes"]),
+        learned=measures_from_json(content.get("learned", [])),
+        learned_by=content.get("learned_by", ""),
     )
 
 

@@ -25,6 +25,7 @@ from aneuflow.cli import (
     simulate_angiogram,
     stages,
     train,
+    train_morphology,
     train_regions,
     verify,
 )
@@ -64,6 +65,7 @@ _COMMANDS = (
     radiomics,
     train,
     train_regions,
+    train_morphology,
     model_change,
     monitor,
     outcome,

@@ -16,7 +16,7 @@ from aneuflow.errors import InputError
 from aneuflow.geometry.follow_up import Growth, compare_models, with_neck_of
 from aneuflow.morphology import measure
 from aneuflow.morphology.changes import Change, changes
-from aneuflow.morphology.measure import surface_sd_mm
+from aneuflow.morphology.measures import surface_sd_mm
 from aneuflow.pipeline.run import current_stages
 from aneuflow.pipeline.settings import Settings, settings_from
 from aneuflow.quantities import quantity

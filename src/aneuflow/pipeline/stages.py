@@ -20,6 +20,8 @@ from aneuflow.geometry.model import build_model
 from aneuflow.morphology import measure
 from aneuflow.morphology.anatomy import anatomy_of
 from aneuflow.morphology.blebs import find_blebs
+from aneuflow.morphology.learned.check import with_learned
+from aneuflow.morphology.learned.model import shipped_model
 from aneuflow.pipeline.documents import report_content
 from aneuflow.pipeline.settings import RECORDS, Settings
 from aneuflow.report import build_report
@@ -91,7 +93,7 @@ def _model(run: StageRun) -> None:
 
 def _measure(run: StageRun) -> None:
     model = store.read_model(run.folder("model"))
-    store.write_morphology(run.target, measure(model, run.settings.measure))
+    store.write_morphology(run.target, with_learned(model, measure(model, run.settings.measure), shipped_model()))
 
 
 def _boundary(run: StageRun) -> None:
@@ -145,7 +147,7 @@ def _report(run: StageRun) -> None:
 
 SEGMENT = Stage("segment", "segmentation", 3, ("image",), ("segment",), _segment)
 MODEL = Stage("model", "model", 8, ("surface", "segmentation"), ("model",), _model)
-MEASURE = Stage("measure", "morphology", 2, ("model",), ("measure",), _measure)
+MEASURE = Stage("measure", "morphology", 3, ("model",), ("measure",), _measure)
 BOUNDARY = Stage("boundary", "boundary", 3, ("model", "waveform", *RECORDS), ("boundary", "simulate"), _boundary)
 SIMULATE = Stage("simulate", "flow", 12, ("model", "boundary"), ("simulate",), _simulate, frozenset({"threads"}))
 GRADE = Stage(

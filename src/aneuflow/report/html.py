@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from aneuflow.quantities import Quantity, quantity, registry
 from aneuflow.report.content import ReportContent
+from aneuflow.report.learned_section import learned_rows
 from aneuflow.report.numbers import format_number, format_unit
 from aneuflow.report.plots import ARTERY_COLOR, SAC_COLOR
 from aneuflow.report.prediction_section import prediction_values
@@ -138,6 +139,7 @@ def _words_and_numbers(content: ReportContent, language: Language) -> dict[str, 
         "headline": headline(content, language),
         "key_rows": key_rows(content, language),
         "shape_tables": [(title, rows) for group, title, rows in tables if group in SHAPE_GROUPS],
+        "learned": learned_rows(content, language),
         "boundary_tables": [(title, rows) for group, title, rows in tables if group in BOUNDARY_GROUPS],
         "flow_tables": [(title, rows) for group, title, rows in tables if group not in (*SHAPE_GROUPS, *BOUNDARY_GROUPS)],
         "candidates": _candidates(content),

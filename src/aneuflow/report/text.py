@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any, Literal
 
 from aneuflow.errors import AneuflowError
-from aneuflow.quantities import Quantity
+from aneuflow.quantities import Quantity, registry
 from aneuflow.types import Note
 
 Language = Literal["en", "zh"]
@@ -47,9 +47,10 @@ def note_text(language: Language, note: Note) -> str:
 
 
 def _worded(language: Language, value: Any) -> Any:
-    """A list of (reason, points) in words, the name of an answer in the language; anything else as it is."""
+    """A list of (reason, points) in words, the name of an answer or a quantity in the language; anything else as it is."""
     if isinstance(value, str):
-        return catalogue(language).get(f"answer.{value}", value)
+        known = registry().get(value)
+        return catalogue(language).get(f"answer.{value}", quantity_name(language, known) if known else value)
     if not isinstance(value, list | tuple):
         return value
     reasons = [f"{text(language, f'series.{reason}')} {points:+.0f}" for reason, points in value]

@@ -90,6 +90,11 @@ def deformed(frame: Frame, values: Mapping[str, float]) -> Surface:
     return _sound(Surface(points, frame.surface.triangles))
 
 
+def carried(frame: Frame, places: FloatArray, values: Mapping[str, float]) -> FloatArray:
+    """Places (n, 3) within the artery, mm, where a `deformed` surface has taken them."""
+    return _bent(frame, places, values["bend_up"], values["bend_across"])
+
+
 def without_sac(frame: Frame, values: Mapping[str, float]) -> Surface:
     """The artery as it would be without its sac, with the changes of caliber and course of `values`.
 

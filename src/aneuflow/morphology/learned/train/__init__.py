@@ -1,0 +1,1 @@
+"""Training of the network; needs torch and numpy alone."""
