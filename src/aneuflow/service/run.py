@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -63,6 +64,8 @@ def run_server(settings: ServiceSettings, tell: Callable[[str], None], cases: Se
     tell(f"aneuflow serves at {scheme}://{settings.host}:{listener.getsockname()[1]}")
     if password:
         tell(f"First start: sign in as administrator with the password {password} and change it; it is not shown again.")
+    # Once it has shut down uvicorn raises the signal again, which by default would end this process before its dispatcher.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with dispatching(settings):
         uvicorn.Server(config).run(sockets=[listener])
 
