@@ -17,6 +17,7 @@ Weights = list[FloatArray]
 Step = Callable[[Weights, Weights], tuple[str, Weights]]
 """Accepted weights and a candidate in; why the candidate is refused (empty: it is not) and the weights that follow it out."""
 
+
 @dataclass(frozen=True)
 class Question:
     """What every party is asked: kind, what it needs to know as JSON, and the largest entry that an answer can have."""
