@@ -69,3 +69,8 @@ def test_speed_memory_and_setup_of_a_small_lattice() -> None:
 
 def test_copy_bandwidth_is_of_this_world() -> None:
     assert 0.3 < copy_bandwidth_gb_s(1) < 2000.0
+
+
+def test_more_cells_than_the_finest_lattice_has_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "bench", "--cells", "0.2", "--cells", "50")
+    assert code == 2 and "50 million cells" in err and "0.05 mm" in err

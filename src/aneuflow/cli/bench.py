@@ -15,7 +15,7 @@ from rich.table import Table
 from aneuflow.cli import options
 from aneuflow.flow.setup import thread_count
 from aneuflow.verification.page import machine
-from aneuflow.verification.speed import BYTES_PER_UPDATE, Benchmark, bundled_lumen, measure
+from aneuflow.verification.speed import BYTES_PER_UPDATE, Benchmark, bundled_lumen, measure, spacing_mm
 
 CELLS = (0.2, 1.5)
 _BUSY = 0.3
@@ -33,7 +33,10 @@ def bench(cells: Sizes = None, threads: options.Threads = None, output: Output =
     count = thread_count(threads or 0)
     load = os.getloadavg()[0]
     model, boundary = bundled_lumen()
-    done = [measure(model, boundary, 1e6 * size, count) for size in cells or CELLS]
+    sizes = [1e6 * size for size in cells or CELLS]
+    for size in sizes:
+        spacing_mm(model, size)  # refused before any is run
+    done = [measure(model, boundary, size, count) for size in sizes]
     made = machine(count) | {"load_average_before": round(load, 2)}
     if output is not None:
         output.write_text(json.dumps(_content(done, made), indent=1) + "\n", "utf-8")

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from aneuflow.boundary import BoundarySettings, set_boundary
+from aneuflow.errors import InputError
 from aneuflow.flow.problem import Problem
 from aneuflow.flow.result import Sampler, flow_ratio
 from aneuflow.flow.run import Run
@@ -25,6 +26,7 @@ from aneuflow.numerics.lattice.velocity_set import VELOCITIES
 from aneuflow.numerics.surface import signed_volume
 from aneuflow.types import BoundaryConditions, LumenModel
 
+FINEST_MM = 0.05  # the least that `FlowSettings.resolution_mm` takes
 # What one update must at least move: each population read once and written once, float32. Indices, walls, moments and what
 # is fetched twice come on top of it and count as loss.
 BYTES_PER_UPDATE = 2 * 4 * len(VELOCITIES)
@@ -89,12 +91,24 @@ def bundled_lumen() -> tuple[LumenModel, BoundaryConditions]:
     return model, set_boundary(model, BoundarySettings())
 
 
+def spacing_mm(model: LumenModel, cells: float) -> float:
+    """Of a lattice with about so many cells in the lumen. Raises InputError where it is finer than the solver takes."""
+    surface = model.extended.surface
+    volume = abs(signed_volume(surface.points, surface.triangles))
+    most = volume / FINEST_MM**3
+    if not 0 < cells <= most:
+        raise InputError(
+            f"The lumen cannot be run with {cells / 1e6:g} million cells: at the finest spacing, {FINEST_MM:g} mm, it holds "
+            f"{most / 1e6:.1f} million; give fewer, and more than none."
+        )
+    return float((volume / cells) ** (1.0 / 3.0))
+
+
 def measure(
     model: LumenModel, boundary: BoundaryConditions, cells: float, threads: int, least_seconds: float = 2.0
 ) -> Benchmark:
-    """Set-up, memory and speed on a lattice of about so many cells, with 1 to `threads` threads."""
-    surface = model.extended.surface
-    spacing = float((abs(signed_volume(surface.points, surface.triangles)) / cells) ** (1.0 / 3.0))
+    """Set-up, memory and speed on a lattice of about so many cells, with 1 to `threads` threads; raises as `spacing_mm`."""
+    spacing = spacing_mm(model, cells)
     settings = FlowSettings(resolution_mm=spacing, threads=threads)
     before = _memory_bytes("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", "ascii")  # the highest use is counted from here
