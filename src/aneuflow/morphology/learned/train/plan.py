@@ -24,7 +24,7 @@ class SacPlan:
     validation: Sequence[str]
     card: Mapping[str, Any]
     width: int = 32
-    epochs: int = 15
+    epochs: int = 60
     epoch_clouds: int = 384
     batch: int = 8
     learning_rate: float = 2e-3
