@@ -89,7 +89,7 @@ web:
 
 $(TRAIN)/.installed: pyproject.toml
 	python3.11 -m venv $(TRAIN)
-	$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check "torch==2.13.0" "numpy>=2.1" "onnx>=1.17" "onnxruntime>=1.20" pytest
+	$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check "torch==2.13.0" "numpy>=2.1" "onnx>=1.17" "onnxruntime>=1.20" "torch_geometric>=2.8" pytest
 	@touch $@
 
 $(FEDERATED)/.installed: $(CORE)

@@ -15,7 +15,7 @@ from aneuflow.errors import InputError, ResourceError
 from aneuflow.pipeline.train_surrogate import SurrogateTraining, evaluate, prepare_cases, results_text, train_network
 from aneuflow.surrogate.compact import CHANNELS, write_compact
 from aneuflow.surrogate.points import SHAPE
-from aneuflow.surrogate.train.plan import FOLDS
+from aneuflow.surrogate.train.plan import BESIDE, FOLDS
 
 TINY = Path(__file__).parents[1] / "surrogate" / "tiny"
 SPLITS = ("train", "train", "train", "validation", "validation", "test")
@@ -101,6 +101,35 @@ def test_what_is_prepared_is_judged_by_patients_kept_apart(compact: Path, tmp_pa
     assert card["intervals"]["coarse"]["sac_mean"]["patients"] == 5
     assert card["intervals"]["free"]["sac_mean"]["patients"] == 2
     assert set(results["coverage"]["free"]) == {"point", "sac_mean", "pressure_loss"}
+
+
+def test_what_was_trained_beside_the_networks_is_judged_as_they_are(compact: Path, tmp_path: Path) -> None:
+    target = tmp_path / "models"
+    prepare_cases(compact, target, SurrogateTraining(2, 3))
+    for file in TINY.glob("*.onnx"):
+        shutil.copy(file, target)
+    for fold in range(FOLDS["coarse"]):
+        shutil.copy(TINY / "coarse-0.onnx", target / f"fold-coarse-{fold}.onnx")
+    assert evaluate(target)["beside"] == {}
+    for factor, name in zip((1.0, 0.7, 1.2, 0.8), BESIDE, strict=True):
+        answers: dict[str, np.ndarray] = {"weights": np.array(77)}
+        for file in [*(target / "prepared" / "validation").glob("*.npz"), *(target / "prepared" / "test").glob("*.npz")]:
+            with np.load(file) as case:
+                answers |= {f"{file.stem}/{key}": factor * case[key] for key in ("shear", "pressure", "numbers")}
+        np.savez(target / f"beside-coarse-{name}.npz", **answers)
+    results = evaluate(target)
+    found = results["beside"]["coarse"]
+    assert set(results["beside"]) == {"coarse"} and set(found) == {"points", *BESIDE} and found["transformer"]["weights"] == 77
+    for factor, name in zip((1.0, 0.7, 1.2, 0.8), BESIDE, strict=True):
+        for split, cases in (("validation", 2), ("test", 1)):
+            assert found[name][split]["sac_l2"] == {
+                "median": pytest.approx(abs(1 - factor), abs=1e-6),
+                "p90": pytest.approx(abs(1 - factor), abs=1e-6),
+                "cases": cases,
+            }
+        assert found[name]["test"]["pressure_loss"]["median"] == pytest.approx(abs(1 - factor), abs=1e-6)
+    assert found["points"]["test"]["sac_l2"]["cases"] == 2  # of each member by itself
+    assert "without-place" in results_text(results)
 
 
 def test_without_test_cases_nothing_is_compared(compact: Path, tmp_path: Path) -> None:

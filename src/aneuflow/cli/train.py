@@ -13,7 +13,14 @@ from aneuflow.cli.progress import shown_progress
 from aneuflow.errors import InputError, ResourceError
 from aneuflow.pipeline.evaluate_segmenter import evaluate_folds
 from aneuflow.pipeline.train_segmenter import prepare, read_cohort_layout, train_fold
-from aneuflow.pipeline.train_surrogate import SurrogateTraining, evaluate, prepare_cases, results_text, train_members
+from aneuflow.pipeline.train_surrogate import (
+    SurrogateTraining,
+    evaluate,
+    prepare_cases,
+    results_text,
+    train_beside,
+    train_members,
+)
 from aneuflow.risk.learned import ORIGIN_FILE, model_in
 from aneuflow.risk.origin import origin_text
 from aneuflow.risk.train.image_features import read_retest
@@ -135,6 +142,10 @@ def surrogate(
     threads: Annotated[
         int, typer.Option(min=0, max=256, help="CPU threads of a network, as many of which are trained at once as fit; 0: all.")
     ] = 0,
+    beside: Annotated[
+        bool,
+        typer.Option("--beside", help="Train other networks and ones without a part of the input too, to be held against."),
+    ] = False,
 ) -> None:
     """Train the flow surrogate, calibrate it, and hold it against simpler answers; run again it goes on where it stopped."""
     training = SurrogateTraining(members, epochs, resolution)
@@ -142,6 +153,8 @@ def surrogate(
         counts = prepare_cases(compact, output, training, progress("prepare"))
     typer.echo(", ".join(f"{split} {count}" for split, count in counts.items()) + " cases")
     train_members(output, members, python or Path(sys.executable), threads)
+    if beside:
+        train_beside(output, python or Path(sys.executable), threads)
     with shown_progress() as progress:
         results = evaluate(output, progress("evaluate"))
     typer.echo(results_text(results))

@@ -26,10 +26,12 @@ from aneuflow.surrogate.compact import CASES, CHANNELS, read_compact
 from aneuflow.surrogate.network import CARD, KINDS, Ensemble, ask, load_ensemble, load_member
 from aneuflow.surrogate.points import NUMBERS, SHAPE, Arrays, facts_of, numbers_of, prepare
 from aneuflow.surrogate.predict_baselines import coarse_alone, coarse_scaled, nearest_shape, poiseuille
-from aneuflow.surrogate.train.plan import FOLDS, TrainingPlan, fold_of
+from aneuflow.surrogate.train.plan import BESIDE, FOLDS, TrainingPlan, fold_of
 from aneuflow.types import Progress, no_progress
 
 PREPARED, TABLE, RESULTS = "prepared", "cases.json", "results.json"
+_MODES = {"coarse": "with coarse flow", "free": "without"}
+_JUDGED = ("shear", "pressure", "numbers")
 Flow = tuple[Any, Any]
 
 
@@ -97,10 +99,17 @@ def train_members(target: Path, count: int, python: Path, threads: int) -> None:
         list(pool.map(lambda each: train_network(target, each[0], each[1], each[2], python, threads), work))
 
 
-def train_network(target: Path, kind: str, role: str, number: int, python: Path, threads: int) -> None:
+def train_beside(target: Path, python: Path, threads: int) -> None:
+    """Train what the first member of each kind is held against (`plan.BESIDE`), one after another."""
+    for kind in KINDS:
+        for name in BESIDE:
+            train_network(target, kind, "beside", name, python, threads)
+
+
+def train_network(target: Path, kind: str, role: str, number: int | str, python: Path, threads: int) -> None:
     """Train one network, given a coarse flow or not, in a process of `python`, which needs torch and onnx but no other package.
 
-    role: a "member" of the ensemble, or one without a "fold" of the patients.
+    role: a "member" of the ensemble, one without a "fold" of the patients, or one "beside" them, whose number is its name.
 
     Raises ResourceError where the process failed.
     """
@@ -145,6 +154,7 @@ def evaluate(target: Path, progress: Progress = no_progress) -> Mapping[str, Any
     }
     real = {id for id, entry in about["cases"]["test"].items() if entry["shape"] == "real"}
     results = {"methods": _compared(ensemble, cases, real, progress), "coverage": _covered(ensemble, cases["test"], intervals)}
+    results["beside"] = _beside(target, ensemble, cases)
     results["of_cases"] = {**card["cases"], "patients": card["patients"]}
     with_sac = [case for case in cases["test"].values() if case["region"].any()]
     declined = [case for case in with_sac if calibrate.outside(card["limits"], case["scalars"].astype(np.float64)) is not None]
@@ -218,20 +228,46 @@ def _compared(
             for id, case in test.items():
                 each[id] |= _number_errors(ensemble, case, name)
         undeformed = [found for id, found in each.items() if id in real]
-        made[name] = {**_summaries(list(each.values())), "real": _summaries(undeformed), "cases": each}
+        made[name] = {**calibrate.summaries(list(each.values())), "real": calibrate.summaries(undeformed), "cases": each}
     return made
-
-
-def _summaries(found: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-    names = sorted({name for mine in found for name in mine})
-    return {name: calibrate.summary(mine[name] for mine in found if name in mine) for name in names}
 
 
 def _number_errors(ensemble: Ensemble, case: Arrays, method: str) -> dict[str, float]:
     alone = method == "coarse flow"
     given = case["coarse_numbers_base"] if alone else ask(ensemble, case, method != "network").mean["numbers"]
-    pairs = zip(NUMBERS, given, case["numbers"], strict=True)
-    return {id: abs(float(value / true) - 1.0) for id, value, true in pairs if np.isfinite(true) and np.isfinite(value)}
+    return calibrate.number_errors(given, case)
+
+
+def _beside(target: Path, ensemble: Ensemble, cases: Mapping[str, Mapping[str, Arrays]]) -> dict[str, Any]:
+    """Errors of single networks by kind and name, "points" the surrogate's own members, the cases of each counted; empty where
+    nothing was trained beside them."""
+    made: dict[str, Any] = {}
+    for kind, coarse in KINDS.items():
+        found = {name: target / f"beside-{kind}-{name}.npz" for name in BESIDE}
+        if not all(file.is_file() for file in found.values()):
+            continue
+        alone = [replace(ensemble, members={kind: (member,)}) for member in ensemble.members[kind]]
+        made[kind] = {"points": {split: _judged(alone, cases[split], coarse) for split in SPLITS[1:]}}
+        for name, file in found.items():
+            with np.load(file) as answers:
+                made[kind][name] = {split: _judged_answers(answers, cases[split]) for split in SPLITS[1:]}
+                made[kind][name]["weights"] = int(answers["weights"])
+    return made
+
+
+def _judged(alone: Sequence[Ensemble], cases: Mapping[str, Arrays], coarse: bool) -> dict[str, Any]:
+    with_sac = [case for case in cases.values() if case["region"].any()]
+    return calibrate.summaries([_errors(ask(one, case, coarse).mean, case) for one in alone for case in with_sac])
+
+
+def _judged_answers(answers: Mapping[str, Any], cases: Mapping[str, Arrays]) -> dict[str, Any]:
+    with_sac = {id: case for id, case in cases.items() if case["region"].any()}
+    each = [_errors({key: answers[f"{id}/{key}"] for key in _JUDGED}, case) for id, case in with_sac.items()]
+    return calibrate.summaries(each)
+
+
+def _errors(answer: Mapping[str, Any], case: Arrays) -> dict[str, float]:
+    return calibrate.errors(answer["shear"], answer["pressure"], case) | calibrate.number_errors(answer["numbers"], case)
 
 
 def _covered(ensemble: Ensemble, cases: Mapping[str, Arrays], intervals: Mapping[str, Any]) -> dict[str, dict[str, float]]:
@@ -260,7 +296,13 @@ def results_text(results: Mapping[str, Any]) -> str:
             cells = [(found[title] if title else found).get(name, {}) for name in columns]
             shown = [f"{100 * cell['median']:.1f} / {100 * cell['p90']:.1f}" if cell else "-" for cell in cells]
             lines.append(f"{method:<34}" + "".join(f"{text:>20}" for text in shown))
-    for mode, name in (("coarse", "with coarse flow"), ("free", "without")):
+    for kind, found in results.get("beside", {}).items():
+        lines.append(f"single networks {_MODES[kind]}, sac_l2 on validation and test")
+        for name, one in found.items():
+            cells = [one[split].get("sac_l2", {}) for split in SPLITS[1:]]
+            shown = [f"{100 * cell['median']:.1f} / {100 * cell['p90']:.1f}" if cell else "-" for cell in cells]
+            lines.append(f"{name:<34}" + "".join(f"{text:>20}" for text in shown))
+    for mode, name in _MODES.items():
         shares = results["coverage"][mode].items()
         lines.append(f"intervals {name} hold " + ", ".join(f"{100 * share:.0f} % ({part})" for part, share in shares))
     lines.append("the networks decline {cases} of {of} test cases".format(**results["declined"]))

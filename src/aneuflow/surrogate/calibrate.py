@@ -59,6 +59,18 @@ def errors(shear: npt.NDArray[Any], pressure: npt.NDArray[Any], case: Arrays) ->
     }
 
 
+def number_errors(numbers: npt.NDArray[Any], case: Arrays) -> dict[str, float]:
+    """What predicted numbers (2,) are off by, in parts, by name of `NUMBERS`; those that are not known are left out."""
+    pairs = zip(NUMBERS, numbers, case["numbers"], strict=True)
+    return {id: abs(float(value / true) - 1.0) for id, value, true in pairs if np.isfinite(true) and np.isfinite(value)}
+
+
+def summaries(found: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """Median and 90th percentile over cases, by name of what was measured."""
+    names = sorted({name for mine in found for name in mine})
+    return {name: summary(mine[name] for mine in found if name in mine) for name in names}
+
+
 def summary(values: Iterable[float]) -> dict[str, float]:
     """Median and 90th percentile over cases."""
     known = np.array([value for value in values if np.isfinite(value)])

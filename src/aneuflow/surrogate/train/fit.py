@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from aneuflow.surrogate.points_input import LUMEN_VECTORS, WALL_VECTORS, assemble
+from aneuflow.surrogate.train.beside import network_of_plan
 from aneuflow.surrogate.train.loss import loss_of
-from aneuflow.surrogate.train.network import PointNetwork
+from aneuflow.surrogate.train.network import FlowNetwork
 from aneuflow.surrogate.train.plan import TrainingPlan
 
 CHECKPOINT, BEST, LOG = "checkpoint.pt", "best.pt", "log.jsonl"
@@ -32,8 +33,8 @@ Case = dict[str, "np.ndarray[Any, Any]"]
 class State:
     """All that a training needs to go on: also what a checkpoint holds."""
 
-    network: PointNetwork
-    mean: PointNetwork
+    network: FlowNetwork
+    mean: FlowNetwork
     optimizer: torch.optim.Optimizer
     step: int = 0
     epoch: int = 0
@@ -52,7 +53,7 @@ def read_cases(files: Sequence[Path]) -> list[Case]:
 
 def fit(
     plan: TrainingPlan, training: Sequence[Case], validation: Sequence[Case], folder: Path, tell: Callable[[str], None] = print
-) -> PointNetwork:
+) -> FlowNetwork:
     """The network trained on prepared cases; goes on from the checkpoint in `folder` where there is one.
 
     Gives the moving mean of the weights with the best validation score (what the sac's wall shear is off), also kept in
@@ -80,9 +81,9 @@ def fit(
 def _state(plan: TrainingPlan, training: Sequence[Case], checkpoint: Path) -> State:
     torch.manual_seed(plan.seed)
     scalars = len(training[0]["scalars"])
-    network = PointNetwork(plan.widths, scalars)
+    network = network_of_plan(plan, scalars)
     network.set_scale([tensors(assemble(case, plan.coarse)) for case in training])
-    mean = PointNetwork(plan.widths, scalars)
+    mean = network_of_plan(plan, scalars)
     mean.load_state_dict(network.state_dict())
     state = State(network, mean.eval(), torch.optim.AdamW(network.parameters(), plan.learning_rate, weight_decay=1e-2))
     if checkpoint.exists():
@@ -166,7 +167,7 @@ def tensors(arrays: Case) -> dict[str, Tensor]:
     return {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in arrays.items()}
 
 
-def validate(network: PointNetwork, cases: Sequence[Case], coarse: bool) -> float:
+def validate(network: FlowNetwork, cases: Sequence[Case], coarse: bool) -> float:
     """What the sac's wall shear is off, mean over the cases that have a sac; 0 without any."""
     found = []
     for case in cases:

@@ -6,9 +6,10 @@ import dataclasses
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from aneuflow.errors import InputError
 
@@ -16,6 +17,14 @@ FILE = "plan.json"
 # Intervals rest on networks that have not seen the patient: of each kind so many, each without a part of all patients that are
 # not for testing; 0: on the validation patients. Those without a coarse flow would take half an hour more.
 FOLDS = {"coarse": 5, "free": 0}
+# What is trained beside the surrogate's own networks to be held against them, by what differs in its plan: other networks
+# (`train.beside`), and its own without a channel of the input.
+BESIDE: Mapping[str, Mapping[str, Any]] = {
+    "deeponet": {"network": "deeponet"},
+    "transformer": {"network": "transformer"},
+    "without-place": {"without": "place"},
+    "without-shape": {"without": "shape"},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +35,7 @@ class TrainingPlan:
     without a better score on the validation cases the training ends. coarse: whether the network is given the coarse flow; it
     then has a quarter of the epochs.
     turn_degrees, noise: how far frames are turned and scalars (in standard deviations) varied.
+    network, without: as in `BESIDE`.
     """
 
     widths: tuple[int, ...] = (48, 80, 112, 144)
@@ -37,6 +47,8 @@ class TrainingPlan:
     turn_degrees: float = 8.0
     noise: float = 0.15
     seed: int = 0
+    network: str = "points"
+    without: str = ""
 
     def write(self, folder: Path) -> None:
         (folder / FILE).write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n")
@@ -45,6 +57,10 @@ class TrainingPlan:
         """The plan of one network, with a seed of its own."""
         epochs = max(1, self.epochs // 4) if coarse else self.epochs
         return dataclasses.replace(self, coarse=coarse, epochs=epochs, seed=self.seed + member)
+
+    def beside(self, name: str) -> TrainingPlan:
+        """The plan of what is trained beside the network of this one, by its name in `BESIDE`."""
+        return dataclasses.replace(self, **BESIDE[name])
 
 
 @dataclasses.dataclass(frozen=True)

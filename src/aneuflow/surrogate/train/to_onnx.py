@@ -10,14 +10,14 @@ import torch
 
 from aneuflow.surrogate.points_input import FIELDS, INDICES, INPUTS, OUTPUTS, assemble
 from aneuflow.surrogate.train.fit import Case, tensors
-from aneuflow.surrogate.train.network import Listed, PointNetwork
+from aneuflow.surrogate.train.network import FlowNetwork, Listed
 
 OPSET = 17
 KEY = "aneuflow-surrogate"
 _WHOLE = ("scalars", "numbers_base")
 
 
-def write_onnx(network: PointNetwork, example: Case, file: Path, card: dict[str, object]) -> None:
+def write_onnx(network: FlowNetwork, example: Case, file: Path, card: dict[str, object]) -> None:
     """Write `file`, float32, any number of points; example: a prepared case to trace the network with."""
     import onnx
 
