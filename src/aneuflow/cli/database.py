@@ -10,11 +10,13 @@ import typer
 from aneuflow.cli.progress import shown_progress
 from aneuflow.errors import InputError
 from aneuflow.pipeline import database as made
+from aneuflow.pipeline.uncertainty import run_uncertainty
 from aneuflow.surrogate.card import INTRA_TERMS, OWN_TERMS, check_text
 from aneuflow.surrogate.card import card as card_of
 from aneuflow.surrogate.card import check as check_of
 from aneuflow.surrogate.design import TABLE, DesignSettings
 from aneuflow.surrogate.gates import FINEST_MM
+from aneuflow.surrogate.uncertainty import UncertaintySettings, page
 
 database = typer.Typer(help="A database of flows for the surrogate.", no_args_is_help=True)
 
@@ -24,6 +26,10 @@ Folder = Annotated[Path, typer.Argument(metavar="DB", help="Folder of the databa
 def _field(name: str) -> dict[str, Any]:
     field = DesignSettings.model_fields[name]
     return {"help": field.description, "show_default": True}
+
+
+def _uncertain(name: str) -> dict[str, Any]:
+    return {"help": UncertaintySettings.model_fields[name].description}
 
 
 def register(app: typer.Typer) -> None:
@@ -89,6 +95,26 @@ def pack(
     (output / "card.md").write_text(_card(folder) + "\n", "utf-8")
     for name, size in sizes.items():
         typer.echo(f"{name:<16} {size / 1e6:.2f} MB")
+
+
+@database.command("uncertainty")
+def uncertainty(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder of shapes: IntrA's, or one with cohort.csv.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the simulations and what follows from them.")],
+    shapes: Annotated[int, typer.Option(min=1, max=1000, **_uncertain("shapes"))] = 12,
+    points: Annotated[int, typer.Option(min=16, max=4096, **_uncertain("points"))] = 32,
+    steady: Annotated[bool, typer.Option("--steady", **_uncertain("steady"))] = False,
+    resolution: Annotated[float, typer.Option(min=0.1, max=0.5, **_uncertain("resolution_mm"))] = 0.3,
+    seed: Annotated[int, typer.Option(min=0, **_uncertain("seed"))] = 11,
+    threads: Annotated[int, typer.Option(min=1, max=256, help="CPU threads of a simulation.")] = 1,
+) -> None:
+    """Sobol indices of the flow in real vessels: what inflow, viscosity, outlets and the wall's place mean for it."""
+    if points & (points - 1):
+        raise InputError(f"--points {points} is no power of two, which a Sobol design needs; take 16, 32, 64 ...")
+    settings = UncertaintySettings(shapes=shapes, points=points, steady=steady, resolution_mm=resolution, seed=seed)
+    with shown_progress() as progress:
+        results = run_uncertainty(data, output, settings, threads, progress("uncertainty"))
+    typer.echo(page(settings, results))
 
 
 def _card(folder: Path) -> str:
