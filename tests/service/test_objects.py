@@ -117,6 +117,16 @@ def test_what_is_sealed_needs_its_key_and_what_is_not_does_not(where: ServiceSet
     assert Seal(KEY).sealed(first, [b"x" * 99]) != Seal(KEY).sealed(second, [b"x" * 99])
 
 
+def test_what_looks_sealed_and_is_not_comes_back_as_it_was(where: ServiceSettings, tmp_path: Path) -> None:
+    store, file = _store(where), tmp_path / "misleading"
+    for size in (0, 100, CHUNK_BYTES):
+        content = MARK + os.urandom(size)
+        file.write_bytes(content)
+        sha256 = hashlib.sha256(content).hexdigest()
+        store.add(file, sha256)
+        assert b"".join(store.read(sha256)) == content
+
+
 FILL = """
 import hashlib, os, sys
 from pathlib import Path

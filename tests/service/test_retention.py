@@ -67,6 +67,17 @@ def _delete_and_wait(system: System, case_id: str) -> None:
     assert system.pseudonyms.open(case_id) is None
 
 
+def test_the_folder_of_a_killed_request_goes_and_one_under_way_stays(system: System) -> None:
+    now = time.time()
+    for name, age in (("killed", GRACE_S + 60.0), ("under way", 60.0)):
+        folder = system.settings.passing / name
+        folder.mkdir()
+        (folder / "image").write_text("a model")
+        os.utime(folder, (now - age, now - age))
+    tidy(system, now)
+    assert [folder.name for folder in system.settings.passing.iterdir()] == ["under way"]
+
+
 def test_nothing_is_left_on_one_machine(system: System, tmp_path: Path) -> None:
     data, backup = system.settings.data, tmp_path / "backup"
     case_id = _fill(system, tmp_path, LABEL, CONTENT)

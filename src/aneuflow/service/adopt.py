@@ -38,7 +38,7 @@ def adopt(system: System, path: Path) -> str:
         found = session.scalar(known.limit(1))
         if found is not None:
             return found
-    with tempfile.TemporaryDirectory(dir=system.settings.data) as name:
+    with tempfile.TemporaryDirectory(dir=system.settings.passing) as name:
         place = Path(name)
         shutil.copytree(path, place / CASE)
         write_image_view(place / CASE, place / VIEWS)

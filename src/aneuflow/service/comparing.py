@@ -47,7 +47,7 @@ def _made(system: System, first: Case, second: Case, language: Language, file: s
     if not _ONE_AT_A_TIME.acquire(blocking=False):
         raise Problem(409, "comparing")
     try:
-        with tempfile.TemporaryDirectory(dir=system.settings.data) as name:
+        with tempfile.TemporaryDirectory(dir=system.settings.passing) as name:
             place = Path(name).absolute()
             for case, folder in ((first, FIRST), (second, SECOND)):
                 restore(system, case.id, place / folder, _model_folders(case))

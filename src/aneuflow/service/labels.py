@@ -98,7 +98,7 @@ def keep_labels(system: System, case_id: str, case_label: str, reader: str, give
 @contextmanager
 def _laid_out(system: System, case_id: str, case_label: str, reader: str) -> Iterator[Path]:
     """For a moment a folder with the lumen of a stored case and the reader's labels on it."""
-    with tempfile.TemporaryDirectory(dir=system.settings.data) as name:
+    with tempfile.TemporaryDirectory(dir=system.settings.passing) as name:
         folder = Path(name)
         own = label_file(folder, reader).relative_to(folder).as_posix()
         with system.database.reading() as session:

@@ -15,7 +15,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, S3Store, from_url
 
 from aneuflow.errors import InputError, ResourceError
-from aneuflow.service.seal import Seal
+from aneuflow.service.seal import MARK, Seal
 from aneuflow.service.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -64,8 +64,10 @@ class Objects:
             raise ResourceError(f"The object store takes no more ({_kind(error)}); free space there.") from error
 
     def _as_kept(self, file: Path, sha256: str) -> Iterator[bytes]:
-        content = _parts(file)
-        return self._seal.sealed(sha256, content) if self._is_sealing else content
+        """Sealed where that is set, and what would be taken for sealed always."""
+        with file.open("rb") as stream:
+            is_misleading = stream.read(len(MARK)) == MARK
+        return self._seal.sealed(sha256, _parts(file)) if self._is_sealing or is_misleading else _parts(file)
 
     def has(self, sha256: str) -> bool:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 
 from sqlalchemy import delete, select
@@ -12,16 +13,20 @@ from aneuflow.service.models import Case, CaseFile, Job, Judgement, Project, Unu
 from aneuflow.service.system import System
 
 UPLOAD_DAYS = 7
-# Readers may still stream what a case gave up a moment ago.
+# Readers may still stream what a case gave up a moment ago, and a request may still be at work in its folder.
 GRACE_S = 3600.0
 
 
 def tidy(system: System, now: float) -> None:
-    """Remove what no one needs: folders of ended jobs, uploads read or left for a week, cases past their retention."""
+    """Remove what no one needs: folders of ended jobs and requests, uploads read or left, cases past their retention."""
     with system.database.reading() as session:
         for folder in system.settings.work.iterdir():
             job = session.get(Job, folder.name)
             if job is None or job.state not in jobs.ACTIVE:
+                shutil.rmtree(folder, ignore_errors=True)
+    for folder in system.settings.passing.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # its request has ended meanwhile
+            if folder.stat().st_mtime < now - GRACE_S:
                 shutil.rmtree(folder, ignore_errors=True)
     _drop_uploads(system, now)
     purge_deleted(system, now)

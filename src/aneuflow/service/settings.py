@@ -171,6 +171,11 @@ class ServiceSettings(BaseSettings):
         return self.data / "work"
 
     @property
+    def passing(self) -> Path:
+        """What is made for one request and goes with it; what a killed process left there goes an hour later."""
+        return self.data / "passing"
+
+    @property
     def secure_cookies(self) -> bool:
         return self.public_url.startswith("https:") or self.tls_certificate is not None
 

@@ -37,7 +37,7 @@ class System:
 def open_system(settings: ServiceSettings) -> System:
     """Open all parts and bring the database up to date. Raises InputError or ResourceError naming what cannot be used."""
     try:
-        for folder in (settings.data, settings.incoming, settings.work):
+        for folder in (settings.data, settings.incoming, settings.work, settings.passing):
             folder.mkdir(parents=True, exist_ok=True)
         os.chmod(settings.data, 0o700)  # noqa: PTH101 - follows links, as meant
     except OSError as error:

@@ -94,7 +94,7 @@ def checked_settings(tables: Tables) -> dict[str, dict[str, Any]]:
 @router.post("/api/records", dependencies=[Depends(SignedIn())])
 def read_record(request: Request, given: RecordFile) -> dict[str, Any]:
     """The curves of a Doppler or pressure record's file, as settings take them; nothing of the file is kept here."""
-    return read_given(given.content, system_of(request).settings.data)
+    return read_given(given.content, system_of(request).settings.passing)
 
 
 @router.post("/api/projects/{project_id}/uploads", status_code=201)
