@@ -14,7 +14,7 @@ from aneuflow.geometry.settings import ModelSettings
 from aneuflow.numerics import surface as sf
 from aneuflow.types import REGION_SAC, Surface
 from tests.conftest import shared_data
-from tests.sac_shapes import bend, beside_plate, fork, straight
+from tests.sac_shapes import bend, beside_plate, fork, line_distance, lumen, straight
 
 # The Dice overlap with the expert's labels is to stay above these: what was reached, less 0.03.
 FAST = {"AN2": 0.93, "AN42-1": 0.94, "AN136": 0.94, "AN157": 0.88, "AN168-1": 0.92, "AN202": 0.93}
@@ -102,6 +102,23 @@ def test_sphere_over_a_fork_is_a_bifurcation_aneurysm_with_the_wider_branch_firs
 
 def test_small_sac_is_found() -> None:
     assert find_aneurysm(*straight(sac=(2.0, 1.2))).aneurysm is not None
+
+
+def test_artery_with_a_closed_end_on_the_sac_is_no_part_of_it() -> None:
+    axis, twig = np.array([[0.0, 0, -10], [0, 0, 10]]), np.array([[0.0, 3.5, 0], [9, 4.5, 0]])
+
+    def distance(places: np.ndarray) -> np.ndarray:
+        sac = np.linalg.norm(places - [0, 3.5, 0], axis=1) - 2.5
+        tubes = [line_distance(places, line, np.full(2, radius)) for line, radius in ((axis, 1.5), (twig, 0.6))]
+        return np.min([sac, *tubes], axis=0)
+
+    ends = [((0, 0, -8), (0, 0, -1), 1.5, "inlet"), ((0, 0, 8), (0, 0, 1), 1.5, "outlet")]
+    result = find_aneurysm(*lumen(distance, [-4, -4, -9], [11, 7, 9], ends))
+    points = result.lumen.surface.points
+    # The foot of the branch, half a millimeter of it, may count for the sac.
+    assert not (result.lumen.region[points[:, 0] > 3.5] == REGION_SAC).any()
+    assert (result.lumen.region[points[:, 1] > 5.5] == REGION_SAC).all()
+    assert "sac_several_openings" in [note.code for note in result.notes]
 
 
 def test_plane_decides_where_it_is_given() -> None:

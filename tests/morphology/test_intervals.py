@@ -1,8 +1,11 @@
 """Do the intervals hold the truth, and does the same lumen measure the same again?"""
 
+import contextlib
+
 import numpy as np
 import pytest
 
+from aneuflow.errors import InputError
 from aneuflow.geometry.model import build_model
 from aneuflow.geometry.sac import find_aneurysm
 from aneuflow.geometry.settings import ModelSettings
@@ -64,20 +67,41 @@ def test_agreement_is_one_for_equal_and_about_zero_for_random_rows() -> None:
 
 @pytest.mark.slow
 def test_real_sacs_measure_the_same_turned_retessellated_and_from_voxels() -> None:
-    """Fourteen IntrA segments, each as it is, turned, of other triangles, and of 0.3 mm voxels."""
-    names = ("maximum_diameter", "neck_diameter", "height", "nonsphericity_index")
-    rows: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    """Fourteen IntrA segments, each as it is, turned, of other triangles, and of 0.3 mm voxels on two grids.
+
+    With `pytest -s` the agreement of every measure is printed, as in docs/shape.md.
+    """
+    rows: dict[str, list[list[float]]] = {}
+    reach: dict[str, list[float]] = {}
+    found = 0
     for number in SEGMENTS:
-        found = []
-        for copy in (turned(segment(number), 1), retessellated(segment(number), 2), voxels(segment(number), 0.3, 4)):
-            model = build_model(copy, BARE)
-            if model.aneurysm is not None:
-                found.append(values_of(anatomy_of(model))[0])
-        for name in names:
-            rows[name].append(np.array([values[name] for values in found]))
-    result = {name: agreement([row for row in measured if len(row) > 1]) for name, measured in rows.items()}
-    assert sum(len(row) for row in rows["height"]) >= 3 * len(SEGMENTS) - 2
-    for name in ("maximum_diameter", "neck_diameter", "height"):
+        kept = segment(number)
+        copies = (kept, turned(kept, 1), retessellated(kept, 2), voxels(kept, 0.3, 3), voxels(kept, 0.3, 4))
+        row: dict[str, list[float]] = {}
+        for copy in copies:
+            # Of a stub of artery made of voxels an end may be lost, which is refused and not measured.
+            with contextlib.suppress(InputError):
+                model = build_model(copy, BARE)
+                if model.aneurysm is not None:
+                    found += 1
+                    for name, value in values_of(anatomy_of(model))[0].items():
+                        row.setdefault(name, []).append(value)
+                if copy is kept:
+                    for entry in measure(model, MorphologySettings()).measures:
+                        if entry.low is not None and entry.high is not None:
+                            reach.setdefault(entry.id, []).append(0.5 * (entry.high - entry.low))
+        for name, values in row.items():
+            rows.setdefault(name, []).append(values)
+    several = {name: [np.array(row) for row in measured if len(row) > 1] for name, measured in rows.items()}
+    result = {name: agreement(measured) for name, measured in several.items() if len(measured) > 2}
+    for name, value in result.items():
+        within = np.sqrt(np.concatenate([(row - row.mean()) ** 2 for row in several[name]]).sum() / freedom(several[name]))
+        print(f"| {name} | {value:.3f} | {within:.3g} | {np.median(reach[name]):.2g} |")
+    assert found >= 5 * len(SEGMENTS) - 1
+    for name in ("maximum_diameter", "neck_diameter", "height", "nonsphericity_index"):
         assert result[name] >= 0.96, result
-    # Two of the segments (AN1, AN11) get another sac from voxels than from triangles; without them 0.98.
-    assert result["nonsphericity_index"] >= 0.88, result
+
+
+def freedom(rows: list[np.ndarray]) -> int:
+    """Degrees of freedom within the rows."""
+    return sum(len(row) - 1 for row in rows)

@@ -27,7 +27,7 @@ _ENDS_FOR_ALL_PAIRS = 6
 TOO_DEEP, TOO_SHALLOW = 2.0, 24.0
 # A blind end is a branch, not a sac, where it is this many times longer than its radius and thinner than this share of the
 # parent's.
-_BRANCH_LENGTH, _BRANCH_RADIUS, _BRANCHES = 4.0, 0.8, 6
+BRANCH_LENGTH, _BRANCH_RADIUS, _BRANCHES = 4.0, 0.8, 6
 _BOX_VOXELS, _LUMEN_VOXELS = 4e7, 1.2e5
 
 
@@ -211,7 +211,7 @@ def blind_branches(grid: LumenGrid, outside: Excess, threshold: float, tries: in
 
 def _branch_tube(grid: LumenGrid, path: Any, outside: Excess) -> Tube | None:
     line, depth = grid.points_mm[path], np.maximum(grid.depth_mm[path], 0.8 * grid.spacing_mm)
-    long_enough = np.flatnonzero(arc_length(line) > _BRANCH_LENGTH * np.maximum.accumulate(depth))
+    long_enough = np.flatnonzero(arc_length(line) > BRANCH_LENGTH * np.maximum.accumulate(depth))
     if not len(long_enough):
         return None
     radius = float(np.median(depth[: long_enough[0] + 1]))

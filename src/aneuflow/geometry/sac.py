@@ -15,7 +15,17 @@ from aneuflow.geometry.branches import branches_at
 from aneuflow.geometry.learned_sac import sac_odds
 from aneuflow.geometry.neck_cut import BoolArray, Wall, smooth_field, wall_of
 from aneuflow.geometry.ostium import ostium_of_sac
-from aneuflow.geometry.parent_vessel import Excess, LumenGrid, Outside, Tube, centered, lumen_grid, outside_tubes, parent_tubes
+from aneuflow.geometry.parent_vessel import (
+    BRANCH_LENGTH,
+    Excess,
+    LumenGrid,
+    Outside,
+    Tube,
+    centered,
+    lumen_grid,
+    outside_tubes,
+    parent_tubes,
+)
 from aneuflow.geometry.wall_cloud import wall_cloud
 from aneuflow.numerics import surface as sf
 from aneuflow.types import (
@@ -179,7 +189,7 @@ def _part(lumen: PatchedSurface, field: FloatArray) -> tuple[PatchedSurface, Boo
     field = field.copy()
     field[fixed] = np.abs(field[fixed]) + 1e-6
     split = sf.split_by_field(lumen.surface.points, lumen.surface.triangles, field)
-    sac = _without_islands(split.triangles, split.below, lumen.patch[split.face] != WALL_PATCH)
+    sac = _without_islands(split.points, split.triangles, split.below, lumen.patch[split.face] != WALL_PATCH)
     if not sac.any() or sac.all():
         return None
     region = np.full(len(split.points), REGION_PARENT, dtype=np.uint8)
@@ -188,11 +198,19 @@ def _part(lumen: PatchedSurface, field: FloatArray) -> tuple[PatchedSurface, Boo
     return PatchedSurface(surface, lumen.patch[split.face], region), sac
 
 
-def _without_islands(triangles: Any, below: BoolArray, capped: BoolArray) -> BoolArray:
-    """The largest connected part of the triangles chosen, with what it encloses of the wall; branches with a cap stay out."""
+def _without_islands(points: FloatArray, triangles: Any, below: BoolArray, capped: BoolArray) -> BoolArray:
+    """The largest connected part of the triangles chosen, with what it encloses of the wall; branches stay out."""
     if not below.any():
         return below
     part = sf.face_components(triangles, below)
     sac = part == np.bincount(part[below]).argmax()
     rest = sf.face_components(triangles, ~sac)
-    return np.asarray(sac | ~np.isin(rest, np.unique(rest[capped & ~sac])))
+    ended = np.unique(rest[capped & ~sac])
+    branches = [n for n in range(rest.max() + 1) if n in ended or _is_branch(points, triangles[rest == n])]
+    return np.asarray(sac | ~np.isin(rest, branches))
+
+
+def _is_branch(points: FloatArray, triangles: Any) -> bool:
+    """Whether wall that a sac encloses is an artery with a closed end, as large as a tube of four radii, and no dent in it."""
+    opening = max(float(np.linalg.norm(sf.polygon_area_vector(points[loop]))) for loop in sf.boundary_loops(triangles))
+    return sf.area(points, triangles) > 2 * BRANCH_LENGTH * opening
