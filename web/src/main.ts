@@ -5,6 +5,7 @@ import { casePage } from "./case/page";
 import { comparePage } from "./compare";
 import { button, choice, element } from "./dom";
 import { projectPage } from "./project";
+import { resourcesPage } from "./resources";
 import { firstPasswordPage, signInPage } from "./sign-in";
 import "./style.css";
 import { language, speak, t, type Language } from "./texts";
@@ -22,6 +23,7 @@ function shell(): HTMLElement {
     onchange: async () => { await speak(languages.value as Language); show(); } });
   const who = me && !me.case_id ? [
     me.is_administrator && element("a", { href: "#/users" }, t("users")),
+    me.is_administrator && element("a", { href: "#/resources" }, t("resources")),
     element("a", { href: "#/account" }, me.name),
     button(t("sign_out"), () => attempt(async () => { await ask("DELETE", "/api/session"); leave(); }), { className: "plain" }),
   ] : [];
@@ -66,6 +68,7 @@ function show(secret = ""): void {
   else if (kind === "compare" && id && other) void comparePage(main, id, other, page.signal);
   else if (kind === "projects" && id) void projectPage(main, id);
   else if (kind === "users" && me.is_administrator) void usersPage(main, me);
+  else if (kind === "resources" && me.is_administrator) void resourcesPage(main, page.signal);
   else if (kind === "account") void accountPage(main, me, enter);
   else void worklistPage(main, page.signal);
 }

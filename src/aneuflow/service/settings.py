@@ -35,6 +35,12 @@ class ServiceSettings(BaseSettings):
     objects_region: str = Field("", description="Region of the S3 bucket; empty: us-east-1, which other servers do not mind.")
     objects_key_id: str = Field("", description="S3 access key id.")
     objects_secret: str = Field("", description="S3 secret access key.")
+    objects_master: str = Field(
+        "",
+        pattern=r"^$|^https?://[^\s@]+$",
+        description="Master of the SeaweedFS that keeps the objects, such as http://master:9333; asked for its servers and "
+        "volumes when an administrator looks at the storage.",
+    )
     seal_objects: bool = Field(
         False, description="Seal what is written to the store from now on with the key of seal_key_file."
     )

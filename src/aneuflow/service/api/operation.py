@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -12,8 +13,11 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import func, select
 
 from aneuflow import __version__
-from aneuflow.service import audit
+from aneuflow.errors import ResourceError
+from aneuflow.report.text import Language, text
+from aneuflow.service import audit, storage
 from aneuflow.service.access import OnCase, OnProject, Open, Passed, SignedIn, SystemDoor
+from aneuflow.service.costs import case_cost
 from aneuflow.service.jobs import counts
 from aneuflow.service.metrics import exposition
 from aneuflow.service.models import AuditEntry, CaseFile, Job, Worker
@@ -43,7 +47,7 @@ def metrics(request: Request) -> Response:
 
 @router.get("/api/resources", dependencies=[Depends(SignedIn())])
 def see_resources(request: Request) -> dict[str, Any]:
-    """The machines that compute, the queue, and what is stored."""
+    """The machines that compute, the queue, what is stored, and what the last cases took of a worker's time."""
     with system_of(request).database.reading() as session:
         workers = [
             {column.name: getattr(worker, column.name) for column in Worker.__table__.columns}
@@ -52,7 +56,28 @@ def see_resources(request: Request) -> dict[str, Any]:
         queue = [{"kind": kind, "state": state, "count": count} for (kind, state), count in counts(session).items()]
         distinct = select(CaseFile.sha256, func.max(CaseFile.size).label("size")).group_by(CaseFile.sha256).subquery()
         stored = session.execute(select(func.count(), func.coalesce(func.sum(distinct.c.size), 0))).one()
-    return {"workers": workers, "queue": queue, "objects": stored[0], "stored_bytes": int(stored[1])}
+        cost = case_cost(session)
+    return {"workers": workers, "queue": queue, "objects": stored[0], "stored_bytes": int(stored[1]), "cost": asdict(cost)}
+
+
+@router.get("/api/storage", dependencies=[Depends(SystemDoor())])
+def see_storage(request: Request, language: Language = "en") -> dict[str, Any]:
+    """The store's servers, free bytes, volumes and those that lack copies, its growth, and what somebody should see to.
+
+    `store` is null where only its own provider can tell of it; `days_left` where nobody knows.
+    """
+    system = system_of(request)
+    with system.database.reading() as session:
+        bytes_a_day = storage.growth(session, time.time())
+    try:
+        store = storage.look(system.settings)
+    except ResourceError as error:
+        return {"store": None, "bytes_a_day": bytes_a_day, "days_left": None, "warnings": [str(error)]}
+    if store is None:
+        return {"store": None, "bytes_a_day": bytes_a_day, "days_left": None, "warnings": []}
+    found = [text(language, f"storage.{key}", **values) for key, values in storage.warnings(store, bytes_a_day)]
+    shown = {**asdict(store), "free_bytes": store.free_bytes}
+    return {"store": shown, "bytes_a_day": bytes_a_day, "days_left": storage.days_left(store, bytes_a_day), "warnings": found}
 
 
 @router.get("/api/projects/{project_id}/audit")
