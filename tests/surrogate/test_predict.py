@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from aneuflow.errors import InputError, MethodError
-from aneuflow.numerics.surface import compact
+from aneuflow.numerics.surface import compact, tangents, vertex_areas, vertex_normals
 from aneuflow.surrogate.network import Ensemble, ask, load_ensemble
 from aneuflow.surrogate.points import Facts, farthest_points, frame_of, prepare, spread
 from aneuflow.surrogate.predict import Prediction, predict, still
 from aneuflow.surrogate.sample import Place, Scales, sampled
 from aneuflow.types import (
+    REGION_SAC,
     Aneurysm,
     Blood,
     BoundaryConditions,
@@ -141,8 +142,10 @@ def test_shear_is_tangential_and_lies_within_its_interval(model: LumenModel, alo
     fields = alone.wall_fields
     np.testing.assert_allclose(fields["TAWSS"], np.linalg.norm(fields["WSS_mean"], axis=1), rtol=1e-4, atol=1e-6)
     assert (fields["TAWSS_low"] <= fields["TAWSS"]).all() and (fields["TAWSS"] <= fields["TAWSS_high"]).all()
-    assert {m.id for m in alone.measures} == {"sac_tawss_mean", "pressure_loss", "inflow_fraction", "inflow_rate"}
-    assert all(m.low < m.value < m.high for m in alone.measures)
+    *whole, low_shear = alone.measures
+    assert {m.id for m in whole} == {"sac_tawss_mean", "pressure_loss", "inflow_fraction", "inflow_rate"}
+    assert all(m.low < m.value < m.high for m in whole)
+    assert low_shear.id == "low_shear_area_absolute" and 0.0 <= low_shear.low <= low_shear.value <= low_shear.high <= 100.0
     assert {note.code for note in alone.notes} == {"surrogate_trained", "surrogate_few_patients"}
 
 
@@ -169,6 +172,24 @@ def test_a_coarse_flow_is_corrected_where_it_is(model: LumenModel, networks: Ens
     assert by_id["pressure_loss"] == pytest.approx(60.0, rel=1e-4)
     assert by_id["inflow_rate"] == pytest.approx(0.4, rel=1e-4)
     assert made.method["coarse_flow"] is True
+
+
+def test_low_shear_is_what_the_corrected_wall_has_under_its_limits(model: LumenModel, networks: Ensemble) -> None:
+    bare = still(model)
+    normals, areas = vertex_normals(bare.wall.points, bare.wall.triangles), vertex_areas(bare.wall.points, bare.wall.triangles)
+    size = np.linspace(0.1, 3.0, len(areas))
+    normals[~normals.any(axis=1)] = [1.0, 0.0, 0.0]  # of points in slivers
+    shear = size[:, None] * tangents(normals)[0]
+    fields = {**bare.wall_fields, "WSS_mean": shear.astype(np.float32), "TAWSS": size.astype(np.float32)}
+    known = (Measure("parent_tawss_mean", 1.5), Measure("parent_tawss_sd", 0.6))
+    coarse = FlowSolution(bare.wall, bare.region, fields, bare.volume, known, {}, {"resolution_mm": 0.4})
+    silent = replace(networks, members={"coarse": (lambda given: untouched(given),)})
+    made = predict(silent, model, BOUNDARY, MORPHOLOGY, coarse)
+    found = {m.id: m for m in made.measures}
+    sac = bare.region == REGION_SAC
+    for id, limit in (("low_shear_area", 0.9), ("low_shear_area_absolute", 0.4)):
+        wanted = 100.0 * areas[sac & (size < limit)].sum() / areas[sac].sum()
+        assert found[id].value == pytest.approx(wanted, abs=0.2) and found[id].low <= found[id].value <= found[id].high
 
 
 def untouched(given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 
 from aneuflow.errors import InputError, MethodError
 from aneuflow.numerics.lattice.voxels import voxelize
@@ -31,6 +32,7 @@ from aneuflow.types import (
 )
 
 _NODE_SPACING_MM = 0.3
+_LOW_SHEAR_PA = 0.4  # Malek et al. 1999
 _SEED = 7
 _TARGETS = ("wall_shear", "wall_pressure", "wall_tawss", "wall_osi", "wall_peak_shear", "lumen_velocity", "lumen_pressure")
 # Beside the distance in D: so that a point takes nothing from the far side of a thin wall, nor across the neck.
@@ -76,14 +78,16 @@ def predict(
     factors = card["intervals"]["free" if coarse is None else "coarse"]
     fields = _fields(answer, case, given, flow, scales, Place.of(model), coarse is not None)
     tawss, uncertain = fields["TAWSS"], fields.pop("spread")
+    measures = _measures(answer, tawss, uncertain, flow, factors, scales, boundary)
     if "point" in factors:
         half = half_width(tawss, uncertain, factors["point"]["factor"], _sac_mean(tawss, flow))
         fields |= {"TAWSS_low": np.maximum(tawss - half, 0.0), "TAWSS_high": tawss + half}
+        measures += _low_shear(fields, flow, {} if coarse is None else _parent_limit(tawss, flow, Place.of(model), scales))
     return Prediction(
         flow.wall,
         flow.region,
         {name: values.astype(np.float32) for name, values in fields.items()},
-        _measures(answer, tawss, uncertain, flow, factors, scales, boundary),
+        measures,
         {
             "networks": ensemble.digest,
             **({"training_sha256": card["training_sha256"]} if "training_sha256" in card else {}),
@@ -236,6 +240,34 @@ def _measures(
             half = float(half_width(value, spread_of, factors[name]["factor"]))
             made.append(Measure(id, float(value * unit), float(max(value - half, 0.0) * unit), float((value + half) * unit)))
     return tuple(made)
+
+
+def _parent_limit(tawss: FloatArray, coarse: FlowSolution, place: Place, scales: Scales) -> dict[str, float]:
+    """The limit under which the sac's shear is low against the parent artery's, Pa, by the quantity that it is for.
+
+    The coarse flow's own, times what the networks change its mean by within one diameter of the neck.
+    """
+    known = {measure.id: measure.value for measure in coarse.measures}
+    if not {"parent_tawss_mean", "parent_tawss_sd"} <= known.keys():
+        return {}
+    along = place.along_mm[cKDTree(place.points_mm).query(coarse.wall.points)[1]]
+    near = (np.abs(along) <= scales.length_mm) & (coarse.region != REGION_SAC)
+    areas = vertex_areas(coarse.wall.points, coarse.wall.triangles) * near
+    changed = float((areas * tawss).sum() / max(float((areas * coarse.wall_fields["TAWSS"]).sum()), 1e-12))
+    return {"low_shear_area": changed * (known["parent_tawss_mean"] - known["parent_tawss_sd"])}
+
+
+def _low_shear(fields: Mapping[str, FloatArray], flow: FlowSolution, limits: Mapping[str, float]) -> tuple[Measure, ...]:
+    """Parts of the sac under 0.4 Pa and under further limits, %; from the bounds of its points, so wider than 90 % asks for."""
+    areas = vertex_areas(flow.wall.points, flow.wall.triangles) * (flow.region == REGION_SAC)
+
+    def part(name: str, limit: float) -> float:
+        return 100.0 * float(areas[fields[name] < limit].sum() / areas.sum())
+
+    return tuple(
+        Measure(id, part("TAWSS", limit), part("TAWSS_high", limit), part("TAWSS_low", limit))
+        for id, limit in {**limits, "low_shear_area_absolute": _LOW_SHEAR_PA}.items()
+    )
 
 
 def _notes(card: Mapping[str, Any], factors: Mapping[str, Any], boundary: BoundaryConditions) -> tuple[Note, ...]:
