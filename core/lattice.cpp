@@ -1,10 +1,14 @@
 #include "lattice.hpp"
 
 #include <omp.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <tuple>
 
 namespace aneuflow {
 namespace {
@@ -18,39 +22,54 @@ Step best_step() {
     return step_baseline();
 }
 
+// In large pages, where the system has them: a step goes through more rows than the processor remembers pages for.
+void fill_with_zeros(std::vector<float>& values, std::size_t count) {
+    values.reserve(count);
+#ifdef MADV_HUGEPAGE
+    constexpr std::uintptr_t kPage = 1 << 21;
+    const auto begin = (reinterpret_cast<std::uintptr_t>(values.data()) + kPage - 1) / kPage * kPage;
+    const auto end = reinterpret_cast<std::uintptr_t>(values.data() + count) / kPage * kPage;
+    if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#endif
+    values.assign(count, 0.0f);
+}
+
 }  // namespace
 
 Lattice::Lattice(int cells, const std::int32_t* neighbors) : step_(best_step()) {
     const int blocks = (cells + kBlock - 1) / kBlock;
     const std::size_t stride = static_cast<std::size_t>(blocks) * kBlock;
-    populations.assign(kDirections * stride, 0.0f);
+    fill_with_zeros(populations, kDirections * stride);
     const auto slot = [=](int i, int x) {
         const int y = x < cells ? neighbors[static_cast<std::size_t>(i - 1) * cells + x] : -1;
         return static_cast<std::int32_t>(y >= 0 ? i * stride + y : opposite(i) * stride + x);
     };
     for (int block = 0; block < blocks; ++block) {
-        first_run_.push_back(static_cast<std::uint32_t>(runs_.size()));
+        std::vector<Run> found[kDirections];
+        std::size_t each = 1;
         for (int i = 1; i < kDirections; ++i) {
-            const std::size_t first = runs_.size();
             for (int lane = 0; lane < kBlock; ++lane) {
                 const std::int32_t base = slot(i, block * kBlock + lane) - lane;
                 const auto same = [base](const Run& run) { return run.base == base; };
-                const auto found = std::find_if(runs_.begin() + first, runs_.end(), same);
-                Run& run = found == runs_.end() ? runs_.emplace_back(Run{base}) : *found;
-                run.lanes = static_cast<std::uint16_t>(run.lanes | 1u << lane);
+                const auto known = std::find_if(found[i].begin(), found[i].end(), same);
+                Run& run = known == found[i].end() ? found[i].emplace_back(Run{base}) : *known;
+                run.lanes |= 1u << lane;
             }
-            runs_.back().last = 1;
+            each = std::max(each, found[i].size());
+        }
+        runs_.push_back({static_cast<std::uint32_t>(run_.size()), static_cast<std::uint16_t>(each), 0});
+        for (int i = 1; i < kDirections; ++i) {
+            found[i].resize(each, Run{found[i][0].base, 0});
+            run_.insert(run_.end(), found[i].begin(), found[i].end());
         }
     }
-    cells_ = {cells, static_cast<int>(stride), populations.data(), runs_.data(), first_run_.data(), nullptr};
+    cells_ = {cells, static_cast<int>(stride), populations.data(), run_.data(), runs_.data(), nullptr};
     momentum_.assign(3 * stride, 0.0f);
 }
 
 int Lattice::slot(int direction, int cell) const {
-    const Run* run = runs_.data() + first_run_[cell / kBlock];
-    for (int i = 1; i < direction; ++i)
-        while (!(run++)->last) {
-        }
+    const Runs& runs = runs_[cell / kBlock];
+    const Run* run = run_.data() + runs.first + (direction - 1) * runs.each;
     const int lane = cell % kBlock;
     while (!(run->lanes >> lane & 1u)) ++run;
     return run->base + lane;
@@ -66,194 +85,71 @@ void Lattice::set_walls(int count, const std::int32_t* cell, const std::int32_t*
     walls = {};
     fits = std::move(all);
     fits.found.assign(static_cast<std::size_t>(3 * kTerms) * fits.count, 0.0f);
-    std::vector<std::int32_t> links[kDirections];
-    for (int k = 0; k < count; ++k) links[direction[k]].push_back(k);
-    for (int i = 1; i < kDirections; ++i) {
-        std::sort(links[i].begin(), links[i].end(), [cell](int k, int l) { return cell[k] < cell[l]; });
-        for (const int k : links[i]) {
-            const int x = cell[k], behind = neighbor(opposite(i), x);
-            const int far = behind < 0 ? -1 : neighbor(opposite(i), behind);
-            walls.cell.push_back(x);
-            walls.cell_1.push_back(behind < 0 ? x : behind);
-            walls.cell_2.push_back(far < 0 ? x : far);
-            walls.fit.push_back(fit[k]);
-            for (int n = 0; n < kWallShares; ++n)
-                walls.share[n].push_back(coefficients[static_cast<std::size_t>(kWallShares) * k + n]);
+    std::vector<std::int32_t> order(count), place(count);
+    std::iota(order.begin(), order.end(), 0);
+    const auto part = [cell](int k) { return cell[k] / (kBlock * kPart); };
+    const auto key = [&](int k) { return std::tuple(part(k), direction[k], cell[k]); };
+    std::sort(order.begin(), order.end(), [&](int k, int l) { return key(k) < key(l); });
+    for (int n = 0; n < count; ++n) {
+        const int k = order[n], blocks = static_cast<int>(walls.direction.size());
+        const bool begins = n == 0 || part(order[n - 1]) != part(k);
+        if (begins) walls.parts.push_back({blocks, blocks, cells_.stride, 0});
+        if (begins || walls.direction.back() != direction[k] || walls.lanes.back() == kBlock) {
+            walls.direction.push_back(direction[k]);
+            walls.lanes.push_back(0);
+            ++walls.parts.back().end;
         }
-        const std::size_t blocks = (walls.cell.size() + kBlock - 1) / kBlock;
-        walls.direction.resize(blocks, i);
-        walls.lanes.resize(blocks, kBlock);
-        if (walls.cell.size() % kBlock) walls.lanes.back() = static_cast<int>(walls.cell.size() % kBlock);
-        for (std::vector<std::int32_t>* cells : {&walls.cell, &walls.cell_1, &walls.cell_2, &walls.fit})
-            cells->resize(blocks * kBlock);
-        for (std::vector<float>& share : walls.share) share.resize(blocks * kBlock);
-        walls.offset.resize(blocks * kBlock);
-        walls.total_weight += weight(i) * static_cast<double>(links[i].size());
+        place[k] = static_cast<int>(walls.direction.size() - 1) * kBlock + walls.lanes.back()++;
+        walls.total_weight += weight(direction[k]);
     }
+    const std::size_t links = walls.direction.size() * kBlock;
+    for (std::vector<std::int32_t>* cells : {&walls.cell, &walls.cell_1, &walls.cell_2, &walls.fit})
+        cells->assign(links, 0);
+    for (std::vector<float>& share : walls.share) share.assign(links, 0.0f);
+    walls.offset.assign(links, 0.0f);
+    for (int k = 0; k < count; ++k) {
+        const int x = cell[k], back = opposite(direction[k]), at = place[k];
+        const int behind = neighbor(back, x), far = behind < 0 ? -1 : neighbor(back, behind);
+        walls.cell[at] = x;
+        walls.cell_1[at] = behind < 0 ? x : behind;
+        walls.cell_2[at] = far < 0 ? x : far;
+        walls.fit[at] = fit[k];
+        for (int n = 0; n < kWallShares; ++n)
+            walls.share[n][at] = coefficients[static_cast<std::size_t>(kWallShares) * k + n];
+    }
+    for (WallPart& links : walls.parts)
+        for (int block = links.first; block < links.end; ++block)
+            for (int at = block * kBlock; at < block * kBlock + walls.lanes[block]; ++at)
+                for (const int x : {walls.cell[at], walls.cell_1[at], walls.cell_2[at]}) {
+                    links.lowest = std::min(links.lowest, x / kBlock);
+                    links.highest = std::max(links.highest, x / kBlock);
+                }
 }
 
-void Lattice::add_inlet(int links, const std::int32_t* cell, const std::int32_t* direction, int rows,
-                        const float* gain) {
-    Inlet inlet;
-    inlet.rows = rows;
-    inlet.gain.assign(gain, gain + static_cast<std::size_t>(rows) * links);
-    float length = 0.0f;
-    for (int k = 0; k < links; ++k) {
-        inlet.back.push_back(opposite(direction[k]) * cells_.stride + cell[k]);
-        for (int a = 0; a < 3; ++a) inlet.normal[a] += weight(direction[k]) * kVelocity[direction[k]][a];
+// What a thread does in a step: its blocks of cells; the wall links that touch no others, in the order in which these
+// are done, so that they find them in the cache; and those that have to wait for other threads' cells.
+struct Lattice::Share {
+    int first, end;
+    std::vector<WallPart> own, late;
+};
+
+std::vector<Lattice::Share> Lattice::shares(int threads) const {
+    const std::int64_t blocks = cells_.stride / kBlock;
+    std::vector<Share> all(threads);
+    for (int rank = 0; rank < threads; ++rank) {
+        all[rank].first = static_cast<int>(blocks * rank / threads);
+        all[rank].end = static_cast<int>(blocks * (rank + 1) / threads);
     }
-    for (const float part : inlet.normal) length += part * part;
-    for (float& part : inlet.normal) part /= std::sqrt(length);
-    inlets.push_back(inlet);
-    inlet_flow.push_back(0.0);
-    inlet_sum_.push_back(0.0);
-}
-
-void Lattice::add_outlet(int links, const std::int32_t* cell, const std::int32_t* direction, const float* normal,
-                         float share, float density, float impedance, float integral) {
-    Outlet outlet;
-    outlet.cell.assign(cell, cell + links);
-    outlet.direction.assign(direction, direction + links);
-    std::copy(normal, normal + 3, outlet.normal);
-    outlet.share = share;
-    outlet.density = density;
-    outlet.impedance = impedance;
-    outlet.integral = integral;
-    outlets.push_back(outlet);
-    outlet_flow.push_back(0.0);
-    outlet_sum_.push_back(0.0);
-}
-
-void Lattice::add_load(const Load& load) { loads.push_back(load); }
-
-double Lattice::pass_inlet(const Inlet& inlet, double amplitude, double phase) {
-    const std::size_t links = inlet.back.size();
-    const double at = (phase - std::floor(phase)) * inlet.rows;
-    const int row = std::min(static_cast<int>(at), inlet.rows - 1);
-    const float* first = inlet.gain.data() + row * links;
-    const float* second = inlet.gain.data() + ((row + 1) % inlet.rows) * links;
-    const float part = static_cast<float>(at - row), scale = static_cast<float>(amplitude);
-    const auto added = [&](std::size_t k) { return scale * (first[k] + part * (second[k] - first[k])); };
-    double flow = 0.0;
-    for (std::size_t k = 0; k < links; ++k) flow += added(k);
-    if (flow < 0.0) {
-        let_out(inlet, flow);
-        return flow;
+    for (const WallPart& part : walls.parts) {
+        const int x = walls.cell[part.first * kBlock] / kBlock;
+        Share& share = *std::find_if(all.begin(), all.end(), [x](const Share& s) { return x < s.end; });
+        const bool own = part.lowest >= share.first && part.highest < share.end;
+        (own ? share.own : share.late).push_back(part);
     }
-    for (std::size_t k = 0; k < links; ++k) cells_.f[inlet.back[k]] += added(k);
-    return flow;
-}
-
-// The momentum of cell x at its last collision, less what of it goes against `normal`; gives its part along the normal.
-float Lattice::outward_momentum(int x, const float* normal, float (&j)[3]) const {
-    for (int a = 0; a < 3; ++a) j[a] = momentum_[a * static_cast<std::size_t>(cells_.stride) + x];
-    const float outward = j[0] * normal[0] + j[1] * normal[1] + j[2] * normal[2];
-    for (int a = 0; a < 3; ++a) j[a] -= std::min(outward, 0.0f) * normal[a];
-    return outward;
-}
-
-// Blood that leaves through an inlet: held to a profile there, it would make the first cells run away. What comes back
-// is the equilibrium at the cell's own density and velocity, and what that lacks of the wanted flow is spread by
-// weight.
-void Lattice::let_out(const Inlet& inlet, double flow) {
-    double missing = flow, weights = 0.0;
-    for (const std::int32_t slot : inlet.back) {
-        const int back = slot / cells_.stride;
-        float j[3];
-        outward_momentum(slot % cells_.stride, inlet.normal, j);
-        const float value = equilibrium(back, 0.0f, j[0], j[1], j[2]);
-        missing -= value - cells_.f[slot];
-        weights += weight(back);
-        cells_.f[slot] = value;
-    }
-    const float lacking = static_cast<float>(missing / weights);
-    for (const std::int32_t slot : inlet.back) cells_.f[slot] += lacking * weight(slot / cells_.stride);
-}
-
-// What comes back from an outlet holds its pressure half-way along the link (anti-bounce-back, Ginzburg et al. 2008):
-// with what left it makes the even part of the equilibrium at that pressure and the cell's own velocity. The
-// equilibrium alone would leave a pressure of some percent of rho u^2 behind a cap oblique to the lattice, a tenth
-// behind a vessel's. Backflow control: where blood comes in, it is the equilibrium without the normal part of the
-// velocity, which leaves fluid to be drawn in from rest.
-double Lattice::pass_outlet(const Outlet& outlet) {
-    const float density = outlet.density + outlet.offset;
-    double flow = 0.0;
-    for (std::size_t k = 0; k < outlet.cell.size(); ++k) {
-        const int x = outlet.cell[k], i = outlet.direction[k], back = opposite(i);
-        float j[3];
-        const float outward = outward_momentum(x, outlet.normal, j);
-        float& slot = cells_.f[back * static_cast<std::size_t>(cells_.stride) + x];
-        float value = equilibrium(back, density, j[0], j[1], j[2]);
-        // The slot still holds what left along i.
-        if (outward > 0.0f) value += kEven * (equilibrium(i, density, j[0], j[1], j[2]) - slot);
-        flow += slot - value;
-        slot = value;
-    }
-    return flow;
-}
-
-// Sets each outlet's pressure by its load and the reference that makes the corrections of all cancel. A load stiffer
-// than the sound impedance of its outlet is followed as a flow would be: what is in excess of the flow the load would
-// take at the outlet's pressure is answered by a matched, sound-swallowing end at once and integrated slowly. One that
-// is softer sets the pressure. Flows are those of an incompressible fluid: sound is left out of what the loads see in
-// common.
-void Lattice::follow_loads() {
-    const auto fixed_part = [](const Load& load) { return load.keep * load.stored + (1.0 - load.keep) * load.far; };
-    const auto resistance = [](const Load& load) { return load.resistance + (1.0 - load.keep) * load.distal; };
-    const auto weight = [&](const Load& load) { return 1.0 / (resistance(load) + outlets[load.outlet].impedance); };
-    double missing = inflow_now_, weights = 0.0, weighted = 0.0;
-    for (const Load& load : loads) {
-        missing -= outlets[load.outlet].flow;
-        weights += weight(load);
-    }
-    const auto flow_of = [&](const Load& load) { return outlets[load.outlet].flow + missing * weight(load) / weights; };
-    const auto pressure = [&](const Load& load) { return fixed_part(load) + resistance(load) * flow_of(load); };
-    for (const Load& load : loads) weighted += weight(load) * (pressure(load) - outlets[load.outlet].density);
-    reference = weighted / weights;
-    for (Load& load : loads) {
-        Outlet& outlet = outlets[load.outlet];
-        const double excess = weight(load) * (pressure(load) - reference - outlet.density);
-        outlet.density += static_cast<float>(outlet.integral * excess);
-        outlet.offset = static_cast<float>(outlet.impedance * excess);
-        load.stored = fixed_part(load) + (1.0 - load.keep) * load.distal * flow_of(load);
-    }
-}
-
-void Lattice::pass_openings(double amplitude, double phase) {
-    inflow_now_ = 0.0;
-    for (std::size_t k = 0; k < inlets.size(); ++k) {
-        const double flow = pass_inlet(inlets[k], amplitude, phase);
-        inlet_sum_[k] += flow;
-        inflow_now_ += flow;
-    }
-    std::vector<double> outflow;
-    for (std::size_t k = 0; k < outlets.size(); ++k) {
-        outflow.push_back(pass_outlet(outlets[k]));
-        outlet_sum_[k] += outflow.back();
-    }
-    control(inflow_now_, outflow);
-}
-
-void Lattice::control(double inflow, const std::vector<double>& outflow) {
-    inflow_now_ = inflow;
-    for (std::size_t k = 0; k < outlets.size(); ++k) outlets[k].flow = outflow[k];
-    follow_shares();
-    if (!loads.empty()) follow_loads();
-}
-
-// Where all outlets have a share, the pressure of the largest is zero and what it would add to its own is taken off the
-// others': else all of them together would follow the flow it lacks at a rate that falls with their number.
-void Lattice::follow_shares() {
-    const auto excess = [&](const Outlet& outlet) { return outlet.flow - outlet.share * inflow_now_; };
-    const auto smaller = [](const Outlet& a, const Outlet& b) { return a.share < b.share; };
-    const auto held = std::max_element(outlets.begin(), outlets.end(), smaller);
-    const bool all = std::all_of(outlets.begin(), outlets.end(), [](const Outlet& o) { return o.share >= 0.0f; });
-    const double common = all && held != outlets.end() ? held->integral * excess(*held) : 0.0;
-    for (auto outlet = outlets.begin(); outlet != outlets.end(); ++outlet) {
-        if (outlet->share < 0.0f || (all && outlet == held)) continue;
-        outlet->density += static_cast<float>(outlet->integral * excess(*outlet) - common);
-        outlet->offset = static_cast<float>(outlet->impedance * excess(*outlet));
-    }
+    for (Share& share : all)
+        std::stable_sort(share.own.begin(), share.own.end(),
+                         [](const WallPart& a, const WallPart& b) { return a.highest < b.highest; });
+    return all;
 }
 
 void Lattice::run(int pairs, const double amplitude[2], const double phase[2], int threads) {
@@ -262,30 +158,51 @@ void Lattice::run(int pairs, const double amplitude[2], const double phase[2], i
     cells_.f = populations.data();
     cells_.momentum = momentum_.data();
     relaxation.table = relaxation_table.empty() ? nullptr : relaxation_table.data();
-    const int blocks = cells_.stride / kBlock, wall_blocks = static_cast<int>(walls.direction.size());
-    const int steps = 2 * pairs;
+    const int steps = 2 * pairs, wall_blocks = static_cast<int>(walls.direction.size());
     std::vector<double> gained[2] = {std::vector<double>(threads, 0.0), std::vector<double>(threads, 0.0)};
     gained[1][0] = leak;
+    std::vector<Share> all;
 #pragma omp parallel num_threads(threads)
     {
         const int rank = omp_get_thread_num(), team = omp_get_num_threads();
         const auto part = [team](int count, int of) { return static_cast<int>(std::int64_t(count) * of / team); };
+#pragma omp single
+        all = shares(team);
+        const Share& share = all[rank];
         for (int step = 0; step < steps; ++step) {
-            const bool swapped = step % 2 == 0;
-            (swapped ? step_.even : step_.odd)(cells_, relaxation, part(blocks, rank), part(blocks, rank + 1));
+            const bool swapped = step % 2 == 0, refit = step % kRefit == 0;
             const std::vector<double>& last = gained[1 - step % 2];
             const double rate = wall_blocks ? std::accumulate(last.begin(), last.end(), 0.0) / walls.total_weight : 0.0;
+            const auto collide = [&](int first, int end) {
+                (swapped ? step_.even : step_.odd)(cells_, relaxation, refit, first, end);
+            };
+            const auto pass = [&](const WallPart& links) {
+                return step_.walls(cells_, walls, swapped, static_cast<float>(rate), links.first, links.end);
+            };
+            double gain = 0.0;
+            int done = share.first;
+            if (!refit)
+                for (const WallPart& links : share.own) {
+                    if (links.highest >= done) {
+                        collide(done, links.highest + 1);
+                        done = links.highest + 1;
+                    }
+                    gain += pass(links);
+                }
+            collide(done, share.end);
 #pragma omp barrier
-            if (step % kRefit == 0) {
+            if (refit) {
                 step_.fit(cells_, fits, part(fits.count, rank), part(fits.count, rank + 1));
 #pragma omp barrier
                 step_.offsets(cells_, walls, fits, part(wall_blocks, rank), part(wall_blocks, rank + 1));
+#pragma omp barrier
+                for (const WallPart& links : share.own) gain += pass(links);
             }
             if (rank == 0)
                 pass_openings(amplitude[0] + (amplitude[1] - amplitude[0]) * (step + 1) / steps,
                               phase[0] + phase[1] * (step + 1));
-            gained[step % 2][rank] = step_.walls(cells_, walls, swapped, static_cast<float>(rate),
-                                                 part(wall_blocks, rank), part(wall_blocks, rank + 1));
+            for (const WallPart& links : share.late) gain += pass(links);
+            gained[step % 2][rank] = gain;
 #pragma omp barrier
         }
     }

@@ -16,6 +16,7 @@
 namespace aneuflow {
 
 constexpr int kBlock = 16;  // cells a step works on at once; strides are multiples of it
+constexpr int kPart = 256;  // blocks whose links to the wall are passed together
 
 // Shear-dependent relaxation: `keep` over the bit pattern of the squared stress, which is a piecewise linear logarithm.
 struct Relaxation {
@@ -30,17 +31,30 @@ struct Relaxation {
 // Slots of some lanes of a block, base + lane each: in narrow vessels few blocks have all their slots in one row.
 struct Run {
     std::int32_t base = 0;
-    std::uint16_t lanes = 0;  // a bit for each
-    std::uint16_t last = 0;   // of its direction
+    std::uint32_t lanes = 0;  // a bit for each
+};
+
+// Where the runs of a block are. Each direction has as many, those too many without lanes: so the step knows their
+// number before it begins.
+struct Runs {
+    std::uint32_t first = 0;
+    std::uint16_t each = 1;
+    std::uint16_t opens = 0;  // whether a cell has a link to an inlet or outlet
 };
 
 struct Cells {
     int count = 0;
     int stride = 0;
-    float* f = nullptr;                        // (27, stride)
-    const Run* runs = nullptr;                 // by block, then direction 1..26: where what leaves along it goes
-    const std::uint32_t* first_run = nullptr;  // (stride / kBlock,)
-    float* momentum = nullptr;                 // (3, stride), of the last collision
+    float* f = nullptr;          // (27, stride)
+    const Run* run = nullptr;    // by block, then direction 1..26: where what leaves along it goes
+    const Runs* runs = nullptr;  // (stride / kBlock,)
+    float* momentum = nullptr;   // (3, stride), of the last collision that was asked for it; at openings of the last
+};
+
+// The blocks of links of kPart blocks of cells, and the first and last block of cells that they touch.
+struct WallPart {
+    int first = 0, end = 0;
+    int lowest = 0, highest = 0;
 };
 
 // Links from a cell x to the wall along i. The population that comes back is a * left_i(x) + b * left_i(x - c_i)
@@ -50,13 +64,14 @@ struct Cells {
 //   between no slip and the cell: v0 * u(x) + v1 * u(x - c_i). Shared out like the rest it would leave a drag of the
 //   order of u^2 on walls oblique to the lattice.
 // - Of a velocity that bends, the terms times the velocity along the link of a fit beside the wall, where there is one.
-// Sorted by direction; each direction begins a block.
+// Sorted by parts of kPart blocks of cells, then by direction; each direction of a part begins a block.
 struct WallLinks {
     std::vector<std::int32_t> cell, cell_1, cell_2;  // x, x - c_i, x - 2 c_i; x itself where that is no fluid
     std::vector<float> share[kWallShares];           // a, b, c, d, v0, v1, then the terms
     std::vector<std::int32_t> fit;
     std::vector<float> offset;
     std::vector<std::int32_t> direction, lanes;  // of each block: the direction, and how many links it has
+    std::vector<WallPart> parts;
     double total_weight = 0.0;
 };
 
@@ -69,8 +84,8 @@ struct WallFits {
 };
 
 struct Step {
-    void (*even)(const Cells&, const Relaxation&, int first_block, int end_block);
-    void (*odd)(const Cells&, const Relaxation&, int first_block, int end_block);
+    void (*even)(const Cells&, const Relaxation&, bool momentum, int first_block, int end_block);
+    void (*odd)(const Cells&, const Relaxation&, bool momentum, int first_block, int end_block);
     // Gives the mass gained; takes `give_back` times its weight from each link.
     double (*walls)(const Cells&, const WallLinks&, bool swapped, float give_back, int first_block, int end_block);
     void (*fit)(const Cells&, WallFits&, int first, int end);
@@ -153,6 +168,8 @@ class Lattice {
     double leak = 0.0;
 
   private:
+    struct Share;
+    std::vector<Share> shares(int threads) const;
     void pass_openings(double amplitude, double phase);
     double pass_outlet(const Outlet& outlet);
     void follow_shares();
@@ -164,8 +181,8 @@ class Lattice {
 
     Cells cells_;
     Step step_;
-    std::vector<Run> runs_;
-    std::vector<std::uint32_t> first_run_;
+    std::vector<Run> run_;
+    std::vector<Runs> runs_;
     std::vector<float> momentum_;
     double inflow_now_ = 0.0;
     std::vector<double> inlet_sum_, outlet_sum_;

@@ -57,17 +57,19 @@ inline void store_lanes(float* to, unsigned lanes, const Vector& v) {
 #endif
 }
 
-// The next direction's slots, for the lanes from `lane` of a block on; goes on to the runs after them.
-inline Vector gather(const float* f, const Run*& run, int lane) {
+// The slots of a direction, for the lanes from `lane` of a block on, from its runs.
+template <int kEach>
+inline Vector gather(const float* f, const Run* run, int each, int lane) {
+    if constexpr (kEach == 1) return load(f + run->base + lane);
     Vector v{};
-    do v = load_lanes(f + run->base + lane, static_cast<unsigned>(run->lanes) >> lane, v);
-    while (!(run++)->last);
+    for (int n = 0; n < each; ++n) v = load_lanes(f + run[n].base + lane, run[n].lanes >> lane, v);
     return v;
 }
 
-inline void scatter(float* f, const Run*& run, int lane, const Vector& v) {
-    do store_lanes(f + run->base + lane, static_cast<unsigned>(run->lanes) >> lane, v);
-    while (!(run++)->last);
+template <int kEach>
+inline void scatter(float* f, const Run* run, int each, int lane, const Vector& v) {
+    if constexpr (kEach == 1) return store(f + run->base + lane, v);
+    for (int n = 0; n < each; ++n) store_lanes(f + run[n].base + lane, run[n].lanes >> lane, v);
 }
 
 inline Vector keep_of(const Relaxation& r, Moments<Vector>& m) {
@@ -88,50 +90,104 @@ inline Vector keep_of(const Relaxation& r, Moments<Vector>& m) {
     return load(lane);
 }
 
-inline void collide_in_place(const Cells& c, const Relaxation& r, int x, Vector (&f)[kDirections]) {
+inline void collide_in_place(const Cells& c, const Relaxation& r, bool momentum, int x, Vector (&f)[kDirections]) {
     Moments<Vector> m = moments(f);
-    for (int k = 0; k < 3; ++k) store(c.momentum + k * static_cast<std::size_t>(c.stride) + x, m.momentum[k]);
+    if (momentum || c.runs[x / kBlock].opens)
+        for (int k = 0; k < 3; ++k) store(c.momentum + k * static_cast<std::size_t>(c.stride) + x, m.momentum[k]);
     if (r.table)
         collide(m, keep_of(r, m), r.keep_third, f);
     else
         collide(m, r.keep, r.keep_third, f);
 }
 
-void even(const Cells& c, const Relaxation& r, int first, int end) {
+// The processor foresees no more than some of a block's 27 rows.
+constexpr int kAhead = 4;  // blocks
+
+[[gnu::flatten]] void even(const Cells& c, const Relaxation& r, bool momentum, int first, int end) {
     const std::size_t stride = c.stride;
     for (int x = first * kBlock; x < end * kBlock; x += kLanes) {
         Vector f[kDirections];
         for (int i = 0; i < kDirections; ++i) f[i] = load(c.f + i * stride + x);
-        collide_in_place(c, r, x, f);
+        for (int i = 0; i < kDirections; ++i) __builtin_prefetch(c.f + i * stride + x + kAhead * kBlock, 1);
+        collide_in_place(c, r, momentum, x, f);
         for (int i = 0; i < kDirections; ++i) store(c.f + opposite(i) * stride + x, f[i]);
     }
 }
 
-void odd(const Cells& c, const Relaxation& r, int first, int end) {
-    for (int x = first * kBlock; x < end * kBlock; x += kLanes) {
-        const int lane = x % kBlock;
-        const Run* from = c.runs + c.first_run[x / kBlock];
-        const Run* to = from;
+// kEach: how many runs each direction has, 0 for any number.
+template <int kEach>
+inline void odd_block(const Cells& c, const Relaxation& r, bool momentum, int block) {
+    const Runs& runs = c.runs[block];
+    const Run* run = c.run + runs.first;
+    const int each = kEach ? kEach : runs.each;
+    for (int lane = 0; lane < kBlock; lane += kLanes) {
+        const int x = block * kBlock + lane;
         Vector f[kDirections];
         f[0] = load(c.f + x);
-        for (int i = 1; i < kDirections; ++i) f[opposite(i)] = gather(c.f, from, lane);
-        collide_in_place(c, r, x, f);
+        for (int i = 1; i < kDirections; ++i) f[opposite(i)] = gather<kEach>(c.f, run + (i - 1) * each, each, lane);
+        collide_in_place(c, r, momentum, x, f);
         store(c.f + x, f[0]);
-        for (int i = 1; i < kDirections; ++i) scatter(c.f, to, lane, f[i]);
+        for (int i = 1; i < kDirections; ++i) scatter<kEach>(c.f, run + (i - 1) * each, each, lane, f[i]);
     }
 }
 
-double walls(const Cells& c, const WallLinks& w, bool swapped, float give_back, int first, int end) {
+inline void prefetch(const Cells& c, int block) {
+    const Runs& runs = c.runs[block];
+    __builtin_prefetch(c.f + block * kBlock, 1);
+    for (int i = 1; i < kDirections; ++i) __builtin_prefetch(c.f + c.run[runs.first + (i - 1) * runs.each].base, 1);
+}
+
+[[gnu::flatten]] void odd(const Cells& c, const Relaxation& r, bool momentum, int first, int end) {
+    for (int block = first; block < end; ++block) {
+        if (block + kAhead < end) prefetch(c, block + kAhead);
+        switch (c.runs[block].each) {
+            case 1:
+                odd_block<1>(c, r, momentum, block);
+                break;
+            case 2:
+                odd_block<2>(c, r, momentum, block);
+                break;
+            case 3:
+                odd_block<3>(c, r, momentum, block);
+                break;
+            default:
+                odd_block<0>(c, r, momentum, block);
+        }
+    }
+}
+
+// Where the populations of a block of links lie: left_i(x), which each link replaces, in back[cell], left_i(x - c_i) in
+// arrived[at_1], left_opposite(x) in returned[at_back], left_i(x - 2 c_i) in arrived[at_2].
+struct Places {
+    float* back;
+    const float *arrived, *returned;
+    const std::int32_t *cell, *at_1, *at_2, *at_back;
+};
+
+inline Places places(const Cells& c, const WallLinks& w, bool swapped, int block) {
     const std::size_t stride = c.stride;
+    const int i = w.direction[block], start = block * kBlock;
+    float *back = c.f + opposite(i) * stride, *ahead = c.f + i * stride;
+    const std::int32_t *x0 = w.cell.data() + start, *x1 = w.cell_1.data() + start, *x2 = w.cell_2.data() + start;
+    if (swapped) return {back, back, ahead, x0, x1, x2, x0};
+    return {back, ahead, back, x0, x0, x1, x1};
+}
+
+double walls(const Cells& c, const WallLinks& w, bool swapped, float give_back, int first, int end) {
     double gained = 0.0;
     for (int block = first; block < end; ++block) {
-        const int i = w.direction[block], start = block * kBlock;
-        const float given_back = give_back * weight(i);
-        float *back = c.f + opposite(i) * stride, *ahead = c.f + i * stride;
-        // Where left_i(x - c), left_opposite(x) and left_i(x - 2 c) lie.
-        const float *arrived = swapped ? back : ahead, *returned = swapped ? ahead : back;
-        const std::int32_t *x0 = w.cell.data() + start, *x1 = w.cell_1.data() + start, *x2 = w.cell_2.data() + start;
-        const std::int32_t *at_1 = swapped ? x1 : x0, *at_2 = swapped ? x2 : x1, *at_back = swapped ? x0 : x1;
+        if (block + 1 < end) {
+            const Places next = places(c, w, swapped, block + 1);
+            for (int l = 0; l < kBlock; ++l) {
+                __builtin_prefetch(next.back + next.cell[l], 1);
+                __builtin_prefetch(next.arrived + next.at_1[l]);
+                __builtin_prefetch(next.arrived + next.at_2[l]);
+                __builtin_prefetch(next.returned + next.at_back[l]);
+            }
+        }
+        const int start = block * kBlock;
+        const float given_back = give_back * weight(w.direction[block]);
+        const auto [back, arrived, returned, x0, at_1, at_2, at_back] = places(c, w, swapped, block);
         const float *a = w.share[0].data() + start, *b = w.share[1].data() + start, *d = w.share[3].data() + start;
         const float *e = w.share[2].data() + start, *extra = w.offset.data() + start;
         const auto pass = [&](int lanes) {
