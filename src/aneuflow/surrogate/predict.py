@@ -63,10 +63,10 @@ def predict(
     card = ensemble.card
     if not card:
         raise InputError(f"The networks have no {CARD}: their training was not finished; run `aneuflow train surrogate` again.")
-    measures = {measure.id: measure.value for measure in morphology.measures}
-    _refuse_other_kinds(model, boundary, measures)
-    scales = Scales.of(measures["parent_diameter"], boundary)
-    facts = _facts(model, boundary, measures, scales, coarse)
+    shape = {measure.id: measure.value for measure in morphology.measures}
+    _refuse_other_kinds(model, boundary, shape)
+    scales = Scales.of(shape["parent_diameter"], boundary)
+    facts = _facts(model, boundary, shape, scales, coarse)
     _refuse_outside(card["limits"], scalars_of(facts))
     flow = still(model) if coarse is None else coarse
     arrays = sampled(model, Place.of(model), scales, flow, flow, np.random.default_rng(_SEED))
