@@ -133,7 +133,7 @@ def taking(system: System, made: Made, kind: str = jobs.ASSESS) -> Iterator[Disp
     dispatcher = Dispatcher(system, made)
     dispatcher._take(kind)
     yield dispatcher
-    for thread in dispatcher._minders[kind]:
+    for thread in list(dispatcher._minders[kind]):
         thread.join(20)
         assert not thread.is_alive()
 

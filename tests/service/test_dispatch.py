@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from aneuflow.service import dispatch, jobs
 from aneuflow.service.dispatch import Dispatcher
-from aneuflow.service.engine import LocalEngine
+from aneuflow.service.engine import LocalEngine, Machine
 from aneuflow.service.models import Case, Job
 from aneuflow.service.retention import tidy
 from aneuflow.service.system import System
@@ -98,6 +101,35 @@ def test_without_the_process_that_started_it_a_dispatcher_takes_nothing(system: 
     job_id = add_job(system, add_case(system))
     Dispatcher(system, LocalEngine()).serve(parent=2**22)  # beyond every process id
     assert job_of(system, job_id).state == "queued"
+
+
+def test_a_thousand_queued_cases_drain_over_two_dispatchers_each_once(system: System) -> None:
+    case_id, ran = add_case(system, running_quota=1000), Counter[str]()
+    with system.database.writing() as session:
+        first = session.get_one(Case, case_id)
+        cases = [Case(project_id=first.project_id, label=f"Study {number}", created_by="editor") for number in range(1000)]
+        session.add_all(cases)
+        session.flush()
+        for case in cases:
+            jobs.submit(session, case, jobs.ASSESS, "editor", {})
+    made = Made(lambda folder: ran.update([folder.name]), nodes=[Machine("here", 16, 16, 0.0, 0, 0)])
+    dispatchers = [Dispatcher(system, made) for _ in range(2)]
+    threads = [threading.Thread(target=dispatcher.serve, args=(os.getppid(),)) for dispatcher in dispatchers]
+    for thread in threads:
+        thread.start()
+
+    def states() -> dict[str, int]:
+        with system.database.reading() as session:
+            return dict(session.execute(select(Job.state, func.count()).group_by(Job.state)).tuples().all())
+
+    try:
+        wait_until(lambda: states() == {"done": 1000}, 240.0)
+    finally:
+        for dispatcher in dispatchers:
+            dispatcher.ending.set()
+        for thread in threads:
+            thread.join(20)
+    assert len(ran) == 1000 and set(ran.values()) == {1} and list(system.settings.work.iterdir()) == []
 
 
 def test_a_planned_stop_is_no_lost_attempt(system: System) -> None:

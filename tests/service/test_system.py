@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
+import re
 import signal
 import sqlite3
 import time
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -14,7 +18,16 @@ import numpy as np
 import pytest
 from fastapi.routing import APIRoute
 
-from aneuflow.service.access import PERMISSIONS, Door, OnProject, OnUpload, refuse_endpoints_without_door
+from aneuflow.service.access import (
+    PERMISSIONS,
+    Door,
+    OnProject,
+    OnUpload,
+    Open,
+    SignedIn,
+    SystemDoor,
+    refuse_endpoints_without_door,
+)
 from aneuflow.service.app import ROUTERS
 from tests.imaging.dicom_series import slice_writer
 from tests.service.running import OWN_PASSWORD, Person, Server, serving
@@ -75,6 +88,30 @@ def test_every_case_endpoint_against_every_role(server: Server, administrator: P
     assert people["editor"].status("DELETE", f"/api/cases/{case}") == 403
 
 
+def test_every_other_endpoint_against_who_is_not_its_caller(server: Server, administrator: Person) -> None:
+    """Those of no case and no project: open to all, to who is signed in, to administrators of the system, to a sender."""
+    project = administrator("GET", "/api/projects")[0]["id"]
+    given = {"label": "Mine alone", "files": [{"size": 5, "suffix": ".stl"}]}
+    upload = administrator("POST", f"/api/projects/{project}/uploads", json=given)["id"]
+    editor = _join(server, administrator, "editor.other", "editor", project)
+    tried = {Open: 0, SignedIn: 0, SystemDoor: 0, OnUpload: 0}
+    for route in [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]:
+        door = next(part.call for part in route.dependant.dependencies if isinstance(part.call, Door))
+        if type(door) not in tried:
+            continue
+        path = re.sub(r"\{.*?\}", "none", route.path.replace("{upload_id}", upload))
+        for method in route.methods - {"DELETE"}:
+            nobody = httpx.request(method, server.address + path, json={}).status_code
+            if type(door) is not Open:
+                assert nobody == 401, (method, path)
+            if type(door) in (SystemDoor, OnUpload):
+                assert editor.status(method, path, json={}) == (403 if type(door) is SystemDoor else 404), (method, path)
+            tried[type(door)] += 1
+    assert all(tried.values()) and sum(tried.values()) > 20, tried
+    assert administrator("GET", f"/api/uploads/{upload}")["offset"] == 0
+    administrator("DELETE", f"/api/uploads/{upload}")
+
+
 def test_without_the_csrf_token_nothing_is_changed(administrator: Person) -> None:
     status = administrator.status("POST", "/api/projects", json={"name": "Forged"}, headers={"x-csrf-token": "guess"})
     assert status == 403 and "Forged" not in str(administrator("GET", "/api/projects"))
@@ -96,10 +133,27 @@ def test_a_token_acts_as_its_user_until_it_is_removed(server: Server, administra
     assert httpx.get(f"{server.address}/metrics", headers=headers).status_code == 401
 
 
-@pytest.mark.parametrize(("content", "suffix"), [(os.urandom(4096), ".dcm"), (b"PK\x05\x06" + bytes(18), ".zip")])
-def test_what_is_no_image_ends_in_one_sentence(administrator: Person, content: bytes, suffix: str) -> None:
+def _archive(count: int, content: bytes) -> bytes:
+    """A zip of so many files of this content, with names that lead elsewhere."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(count):
+            archive.writestr(f"../../{number}.dcm", content)
+    return made.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "suffix"),
+    [
+        pytest.param(lambda: os.urandom(4096), ".dcm", id="noise"),
+        pytest.param(lambda: b"PK\x05\x06" + bytes(18), ".zip", id="empty archive"),
+        pytest.param(lambda: _archive(1, bytes(50_000_000)), ".zip", id="bomb"),
+        pytest.param(lambda: _archive(100_000, b"no image"), ".zip", id="100000 files"),
+    ],
+)
+def test_what_is_no_image_ends_in_one_sentence(administrator: Person, content: Callable[[], bytes], suffix: str) -> None:
     project = administrator("GET", "/api/projects")[0]["id"]
-    ended = administrator.wait(administrator.upload(project, content, suffix))
+    ended = administrator.wait(administrator.upload(project, content(), suffix))
     assert ended["state"] == "failed" and ended["files"] == []
     assert ended["reason"].endswith(".") and "Error" not in ended["reason"]
 
@@ -154,7 +208,8 @@ def test_a_killed_server_loses_no_job_and_a_killed_worker_changes_no_number(tmp_
         _wait_for_stage(person, plain, "simulate")
         start = time.monotonic()
         assert person("DELETE", f"/api/cases/{plain}/jobs")["canceled"]
-        assert person.wait(plain)["state"] == "canceled" and time.monotonic() - start < 4
+        assert person.wait(plain)["state"] == "canceled" and time.monotonic() - start < 2.0
+        assert _children(data) == [] and list((data / "work").iterdir()) == [], "processor, memory and disk are free"
         assert _what_is_shown(person, plain) == before
         assert person("GET", "/api/audit/check")["whole"]
         _tamper(data)
@@ -180,9 +235,9 @@ def _wait_for_stage(person: Person, case: str, stage: str) -> None:
     raise AssertionError(f"stage {stage} never came")
 
 
-def _kill_children(data: Path) -> None:
-    """SIGKILL to the processes that compute in this data folder."""
-    killed = 0
+def _children(data: Path) -> list[int]:
+    """The processes that compute in this data folder."""
+    found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():
             try:
@@ -190,9 +245,15 @@ def _kill_children(data: Path) -> None:
             except OSError:
                 continue
             if b"aneuflow.service.child" in command and place.is_relative_to(data):
-                os.kill(int(folder.name), signal.SIGKILL)
-                killed += 1
-    assert killed
+                found.append(int(folder.name))
+    return found
+
+
+def _kill_children(data: Path) -> None:
+    children = _children(data)
+    for process in children:
+        os.kill(process, signal.SIGKILL)
+    assert children
 
 
 def _tamper(data: Path) -> None:

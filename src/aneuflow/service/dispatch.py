@@ -51,13 +51,16 @@ class Dispatcher:
         self.id = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns() % 10**9}"
         self._minders: dict[str, list[threading.Thread]] = {jobs.INTAKE: [], jobs.ASSESS: []}
         self.ending = threading.Event()
+        self._has_room = threading.Event()
         self._is_store_away = False
         self._told: set[str] = set()
 
     def serve(self, parent: int) -> None:
         """Work until `ending` is set or the process `parent`, which started this one, is gone; what runs then is given back."""
         last_tidy = 0.0
-        while not self.ending.wait(_POLL_S) and os.getppid() == parent:
+        while not self.ending.is_set() and os.getppid() == parent:
+            self._has_room.wait(_POLL_S)  # what waits is taken as soon as something has ended
+            self._has_room.clear()
             try:
                 self._requeue_lost()
                 machines = self.engine.machines()
@@ -65,9 +68,9 @@ class Dispatcher:
                 slots = {jobs.INTAKE: 1, jobs.ASSESS: sum(machine.slots for machine in machines)}
                 self._is_store_away = self._is_store_away and not self.system.objects.answers()
                 for kind, count in slots.items():
-                    self._minders[kind] = [thread for thread in self._minders[kind] if thread.is_alive()]
-                    if len(self._minders[kind]) < count and not self._is_store_away:
-                        self._take(kind)
+                    room = 0 if self._is_store_away else count - len(self._minders[kind])
+                    while room > 0 and not self.ending.is_set() and self._take(kind):
+                        room -= 1
                 if time.monotonic() - last_tidy > _TIDY_S:
                     last_tidy = time.monotonic()
                     tidy(self.system, time.time())
@@ -106,7 +109,8 @@ class Dispatcher:
             self._told = {row.id for row in rows}
             session.execute(delete(Worker).where(Worker.seen < time.time() - 600))
 
-    def _take(self, kind: str) -> None:
+    def _take(self, kind: str) -> bool:
+        """Whether there was a job of this kind to take."""
         held = [file.name for file in self.system.settings.incoming.iterdir()] if kind == jobs.INTAKE else []
         with self.system.database.writing() as session:
             job = jobs.claim(session, self.id, kind, held)
@@ -114,6 +118,7 @@ class Dispatcher:
             thread = threading.Thread(target=self._mind, args=(job,), name=job.id)
             self._minders[kind].append(thread)
             thread.start()
+        return job is not None
 
     def _mind(self, job: Job) -> None:
         """Everything about one job, from its folder to its end in the queue; where that fails, its lease runs out."""
@@ -136,6 +141,9 @@ class Dispatcher:
             log.info("job ended", extra={"facts": {**facts, "state": state}})
         except Exception as error:
             log.error("job not ended", extra={"facts": {**facts, **place_of(error)}})
+        finally:
+            self._minders[job.kind].remove(threading.current_thread())
+            self._has_room.set()
 
     def _do(self, job: Job, heartbeat: Heartbeat) -> tuple[str, str]:
         folder = job_folder(self.system.settings.work, job.id)

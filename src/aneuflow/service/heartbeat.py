@@ -15,7 +15,8 @@ from aneuflow.service.database import Database
 from aneuflow.service.models import Job
 
 log = logging.getLogger("aneuflow.service.dispatch")
-_BEAT_S = 1.0
+# Whoever cancels has waited for this, a look at the run, and the end of its process: together under 2 s.
+_BEAT_S = 0.5
 
 
 class Heartbeat:
