@@ -117,16 +117,21 @@ def conformal_factors(found: Sequence[Mapping[str, float]], patients: Sequence[s
     made = {}
     for name in sorted({name for scores in found for name in scores}):
         known = [(mine[name], patient) for patient, mine in zip(patients, found, strict=True) if name in mine]
-        cases = Counter(patient for _, patient in known)
-        ordered = sorted((score, 1.0 / cases[patient]) for score, patient in known)
-        reached = np.cumsum([weight for _, weight in ordered])
-        place = int(np.searchsorted(reached, COVERAGE * (len(cases) + 1) - 1e-9))
-        made[name] = {
-            "factor": ordered[min(place, len(ordered) - 1)][0],
-            "level": min(COVERAGE, len(cases) / (len(cases) + 1)),
-            "patients": len(cases),
-        }
+        factor, level = pooled_quantile([score for score, _ in known], [patient for _, patient in known], COVERAGE)
+        made[name] = {"factor": factor, "level": level, "patients": len({patient for _, patient in known})}
     return made
+
+
+def pooled_quantile(values: Sequence[float], patients: Sequence[str], part: float) -> tuple[float, float]:
+    """What a new patient's value stays under with the probability `part`, and the probability that is warranted.
+
+    The values of a patient share one weight (`conformal_factors`).
+    """
+    cases = Counter(patients)
+    ordered = sorted((value, 1.0 / cases[patient]) for value, patient in zip(values, patients, strict=True))
+    reached = np.cumsum([weight for _, weight in ordered])
+    place = int(np.searchsorted(reached, part * (len(cases) + 1) - 1e-9))
+    return ordered[min(place, len(ordered) - 1)][0], min(part, len(cases) / (len(cases) + 1))
 
 
 def limits_of(scalars: FloatArray) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from scipy.spatial import cKDTree
 from aneuflow.errors import InputError, MethodError
 from aneuflow.numerics.lattice.voxels import voxelize
 from aneuflow.numerics.surface import vertex_areas, vertex_normals
-from aneuflow.surrogate.calibrate import half_width, outside
+from aneuflow.surrogate.calibrate import half_width
+from aneuflow.surrogate.familiar import FAMILIAR, unlike_training
 from aneuflow.surrogate.network import CARD, Answer, Ensemble, ask
-from aneuflow.surrogate.points import NUMBERS, SHAPE, Arrays, Facts, prepare, scalars_of, spread
+from aneuflow.surrogate.points import NUMBERS, SHAPE, Arrays, Facts, prepare, spread
 from aneuflow.surrogate.sample import Place, Scales, sampled
 from aneuflow.types import (
     REGION_SAC,
@@ -63,17 +64,9 @@ def predict(
     card = ensemble.card
     if not card:
         raise InputError(f"The networks have no {CARD}: their training was not finished; run `aneuflow train surrogate` again.")
-    shape = {measure.id: measure.value for measure in morphology.measures}
-    _refuse_other_kinds(model, boundary, shape)
-    scales = Scales.of(shape["parent_diameter"], boundary)
-    facts = _facts(model, boundary, shape, scales, coarse)
-    _refuse_outside(card["limits"], scalars_of(facts))
     flow = still(model) if coarse is None else coarse
-    arrays = sampled(model, Place.of(model), scales, flow, flow, np.random.default_rng(_SEED))
-    given = {name: values for name, values in arrays.items() if name not in _TARGETS}
-    if coarse is None:
-        given = {name: values for name, values in given.items() if not name.startswith("coarse_")}
-    case = prepare(facts, given, np.random.default_rng(_SEED))
+    scales, given, case = prepared(model, boundary, morphology, flow, coarse is not None)
+    _refuse_outside(card, case)
     answer = ask(ensemble, case, coarse is not None)
     factors = card["intervals"]["free" if coarse is None else "coarse"]
     fields = _fields(answer, case, given, flow, scales, Place.of(model), coarse is not None)
@@ -98,6 +91,23 @@ def predict(
     )
 
 
+def prepared(
+    model: LumenModel, boundary: BoundaryConditions, morphology: Morphology, flow: FlowSolution, known: bool
+) -> tuple[Scales, Arrays, Arrays]:
+    """The units of a case, the arrays sampled on its wall, and what the networks are given; known: `flow` is a coarse flow, and
+    not one of nothing known (`still`). Raises MethodError where there is no aneurysm, or blood that is not Newtonian.
+    """
+    shape = {measure.id: measure.value for measure in morphology.measures}
+    _refuse_other_kinds(model, boundary, shape)
+    scales = Scales.of(shape["parent_diameter"], boundary)
+    arrays = sampled(model, Place.of(model), scales, flow, flow, np.random.default_rng(_SEED))
+    given = {name: values for name, values in arrays.items() if name not in _TARGETS}
+    if not known:
+        given = {name: values for name, values in given.items() if not name.startswith("coarse_")}
+    facts = _facts(model, boundary, shape, scales, flow if known else None)
+    return scales, given, prepare(facts, given, np.random.default_rng(_SEED))
+
+
 def _refuse_other_kinds(model: LumenModel, boundary: BoundaryConditions, measures: Mapping[str, float]) -> None:
     if model.aneurysm is None or "parent_diameter" not in measures:
         raise MethodError("The surrogate knows vessels with an aneurysm, and this model has none; simulate its flow instead.")
@@ -108,11 +118,16 @@ def _refuse_other_kinds(model: LumenModel, boundary: BoundaryConditions, measure
         )
 
 
-def _refuse_outside(limits: Mapping[str, Any], scalars: FloatArray) -> None:
-    found = outside(limits, scalars)
+def _refuse_outside(card: Mapping[str, Any], case: Arrays) -> None:
+    found = unlike_training(card, case)
     if found is None:
         return
     name, value, low, high = found
+    if name == "unfamiliar":
+        raise MethodError(
+            f"The surrogate declines: the course and width of artery and sac are unlike those it was trained on, a distance of "
+            f"{value:.2f} where {100 * FAMILIAR:g} % of like vessels stay within {high:.2f}; simulate the flow instead."
+        )
     if name == "distance":
         raise MethodError(
             f"The surrogate declines: this combination of shape and flow lies {value:.1f} standard deviations from what it was "
