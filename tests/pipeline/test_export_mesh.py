@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import meshio
@@ -83,6 +86,45 @@ def test_a_tube_is_filled_and_read_back(tube_case: Path, tmp_path: Path, monkeyp
     facts = _checked(tube_case, tmp_path, VolumeMeshSettings(edge_mm=0.7, layers=2), extended=False)
     assert facts.names == NAMES and facts.least_mean_ratio > 0.01 and facts.least_angle_deg > 1
     assert not list((tmp_path / "here").iterdir())
+
+
+@pytest.mark.skipif(shutil.which("gmshToFoam") is None, reason="OpenFOAM is not installed")
+def test_openfoam_reads_the_mesh_with_its_boundaries_and_finds_no_fault(tube_case: Path, tmp_path: Path) -> None:
+    settings = VolumeMeshSettings(edge_mm=0.7, layers=2)
+    facts = export_volume_mesh(tube_case, tmp_path / "lumen.msh", None, settings, unit="m", extended=False)
+    (tmp_path / "system").mkdir()
+    head = "FoamFile {{ version 2.0; format ascii; class dictionary; object {}; }}\n"
+    for name, body in (
+        ("controlDict", "startFrom startTime; startTime 0; endTime 1; deltaT 1; writeControl timeStep; writeInterval 1;"),
+        ("fvSchemes", "gradSchemes { default Gauss linear; } divSchemes { } laplacianSchemes { }"),
+        ("fvSolution", ""),
+    ):
+        (tmp_path / "system" / name).write_text(head.format(name) + body)
+    said = "".join(_openfoam(tmp_path, *command) for command in (("gmshToFoam", "lumen.msh"), ("checkMesh",)))
+    assert "Mesh OK" in said and "Failed" not in said
+    assert f"tetrahedra:    {facts.tetrahedra}" in said
+    boundary = (tmp_path / "constant/polyMesh/boundary").read_text()
+    assert [name for name in (*NAMES, "defaultFaces") if name in boundary] == list(NAMES)
+
+
+def _openfoam(case: Path, *command: str) -> str:
+    # Debian's OpenFOAM lies there; others set the variable themselves.
+    environment = {"WM_PROJECT_DIR": "/usr/share/openfoam", **os.environ}
+    return subprocess.run(command, cwd=case, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_mesh_is_parted_for_fenics_as_the_docs_say(tube_case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("h5py")
+    settings = VolumeMeshSettings(edge_mm=0.7, layers=0)
+    facts = export_volume_mesh(tube_case, tmp_path / "lumen.msh", None, settings, extended=False)
+    text = (Path(__file__).parents[2] / "docs/meshes.md").read_text("utf-8")
+    monkeypatch.chdir(tmp_path)
+    exec(text.split("```python\n")[1].split("```")[0], {})
+    volume, boundary = meshio.read(tmp_path / "lumen.xdmf"), meshio.read(tmp_path / "boundaries.xdmf")
+    assert set(volume.cells_dict) == {"tetra"} and len(volume.cells_dict["tetra"]) == facts.tetrahedra
+    assert set(boundary.cells_dict) == {"triangle"} and sf.is_closed(boundary.cells_dict["triangle"])
+    numbers = meshio.read(tmp_path / "lumen.msh").field_data
+    assert set(boundary.cell_data["group"][0].tolist()) == {numbers[name][0] for name in NAMES}
 
 
 @pytest.mark.slow
