@@ -255,8 +255,8 @@ def _beside(target: Path, ensemble: Ensemble, cases: Mapping[str, Mapping[str, A
     nothing was trained beside them."""
     made: dict[str, Any] = {}
     for kind, coarse in KINDS.items():
-        found = {name: target / f"beside-{kind}-{name}.npz" for name in BESIDE}
-        if not all(file.is_file() for file in found.values()):
+        found = {name: file for name in BESIDE if (file := target / f"beside-{kind}-{name}.npz").is_file()}
+        if not found:
             continue
         alone = [replace(ensemble, members={kind: (member,)}) for member in ensemble.members[kind]]
         made[kind] = {"points": {split: _judged(alone, cases[split], coarse) for split in SPLITS[1:]}}
