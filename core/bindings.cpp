@@ -25,14 +25,20 @@ nb::ndarray<nb::numpy, T> give(std::vector<T>&& values, std::vector<std::size_t>
 }
 
 template <class T>
+nb::ndarray<nb::numpy, T> copy(const T* values, std::size_t count) {
+    return give(std::vector<T>(values, values + count), {count});
+}
+
+template <class T>
 nb::ndarray<nb::numpy, T> copy(const std::vector<T>& values) {
-    return give(std::vector<T>(values), {values.size()});
+    return copy(values.data(), values.size());
 }
 
 // Everything a step reads and does not change, for a GPU to copy.
 nb::dict setup(const Lattice& self) {
     nb::dict all;
     const std::size_t links = self.walls.cell.size(), stride = self.stride();
+    const std::size_t fit_cells = static_cast<std::size_t>(self.fits.count) * self.fits.cells;
     std::vector<float> share;
     for (const std::vector<float>& row : self.walls.share) share.insert(share.end(), row.begin(), row.end());
     std::vector<std::int32_t> slots;
@@ -44,7 +50,8 @@ nb::dict setup(const Lattice& self) {
     all["wall_blocks"] = nb::make_tuple(copy(self.walls.direction), copy(self.walls.lanes));
     all["wall_weight"] = self.walls.total_weight;
     all["wall_fit"] = copy(self.walls.fit);
-    all["fits"] = nb::make_tuple(self.fits.count, self.fits.cells, copy(self.fits.cell), copy(self.fits.weight));
+    all["fits"] = nb::make_tuple(self.fits.count, self.fits.cells, copy(self.fits.cell, fit_cells),
+                                 copy(self.fits.weight, kTerms * fit_cells));
     all["refit"] = kRefit;
     all["block"] = kBlock;
     all["relaxation"] = nb::make_tuple(self.relaxation.keep, self.relaxation.keep_third, copy(self.relaxation_table),
@@ -121,12 +128,13 @@ NB_MODULE(_core, m) {
                 WallFits fits;
                 fits.count = static_cast<int>(fit_cells.shape(0));
                 fits.cells = static_cast<int>(fit_cells.shape(1));
-                fits.cell.assign(fit_cells.data(), fit_cells.data() + fit_cells.size());
-                fits.weight.assign(fit_weights.data(), fit_weights.data() + fit_weights.size());
+                fits.cell = fit_cells.data();
+                fits.weight = fit_weights.data();
                 self.set_walls(static_cast<int>(cell.size()), cell.data(), direction.data(), coefficients.data(),
                                fit.data(), std::move(fits));
             },
-            "cell"_a, "direction"_a, "coefficients"_a, "fit"_a, "fit_cells"_a, "fit_weights"_a)
+            "cell"_a, "direction"_a, "coefficients"_a, "fit"_a, "fit_cells"_a.noconvert(), "fit_weights"_a.noconvert(),
+            nb::keep_alive<1, 6>(), nb::keep_alive<1, 7>())
         .def(
             "add_inlet",
             [](Lattice& self, Array<std::int32_t> cell, Array<std::int32_t> direction, Array<float> gain) {

@@ -77,10 +77,10 @@ struct WallLinks {
 
 // Fits of the velocity beside the wall: kTerms coefficients of each component, from the momentum of some cells.
 struct WallFits {
-    int count = 0, cells = 0;        // fits, and cells of each
-    std::vector<std::int32_t> cell;  // (count, cells)
-    std::vector<float> weight;       // (count, kTerms, cells)
-    std::vector<float> found;        // (count, kTerms, 3)
+    int count = 0, cells = 0;            // fits, and cells of each
+    const std::int32_t* cell = nullptr;  // (count, cells), the caller's, as is
+    const float* weight = nullptr;       // (count, kTerms, cells)
+    std::vector<float> found;            // (count, kTerms, 3)
 };
 
 struct Step {

@@ -211,8 +211,8 @@ double walls(const Cells& c, const WallLinks& w, bool swapped, float give_back, 
 void fit(const Cells& c, WallFits& fits, int first, int end) {
     const std::size_t stride = c.stride;
     for (int k = first; k < end; ++k) {
-        const std::int32_t* cell = fits.cell.data() + static_cast<std::size_t>(fits.cells) * k;
-        const float* weight = fits.weight.data() + static_cast<std::size_t>(kTerms * fits.cells) * k;
+        const std::int32_t* cell = fits.cell + static_cast<std::size_t>(fits.cells) * k;
+        const float* weight = fits.weight + static_cast<std::size_t>(kTerms * fits.cells) * k;
         float sum[kTerms][3] = {};
         for (int n = 0; n < fits.cells; ++n)
             for (int t = 0; t < kTerms; ++t)

@@ -73,16 +73,17 @@ class Sampler:
     def of(cls, model: LumenModel, boundary: BoundaryConditions, domain: Domain) -> Sampler:
         wall, region = _wall_of(model)
         points = domain.voxels.points
+        tree = cKDTree(points)
         surface = model.lumen.surface
         lumen = cells_inside(domain.voxels, surface.points, surface.triangles)
-        caps = {cap.id: _section(_patch(model, cap.id), domain) for cap in model.caps}
-        ostium = None if model.aneurysm is None else _section(model.aneurysm.ostium.surface, domain)
+        caps = {cap.id: _section(_patch(model, cap.id), domain, tree) for cap in model.caps}
+        ostium = None if model.aneurysm is None else _section(model.aneurysm.ostium.surface, domain, tree)
         sac = np.zeros(len(points), dtype=bool)
         if model.aneurysm is not None:
-            sac = lumen & _in_sac(points, wall, region, model.aneurysm.ostium.surface, domain.voxels.spacing)
+            sac[lumen] = _in_sac(points[lumen], wall, region, model.aneurysm.ostium.surface)
         areas = vertex_areas(wall.points, wall.triangles)
-        operator = wall_operator(domain, model.extended, wall)
-        upstream = _round_walls(model, boundary, domain)
+        operator = wall_operator(domain, tree, model.extended, wall)
+        upstream = _round_walls(model, boundary, domain, tree)
         return cls(boundary, domain, wall, region, areas, operator, lumen, sac, caps, ostium, upstream)
 
     def mean_shears(self, velocity: Float32Array) -> tuple[float, ...]:
@@ -238,7 +239,7 @@ def upstream_shear_over_poiseuille(sampler: Sampler, averages: Averages) -> dict
     return ratios
 
 
-def _round_walls(model: LumenModel, boundary: BoundaryConditions, domain: Domain) -> dict[int, RoundWall]:
+def _round_walls(model: LumenModel, boundary: BoundaryConditions, domain: Domain, tree: cKDTree) -> dict[int, RoundWall]:
     """By inlet: the extension's wall from where it has become round to a diameter before its end."""
     surface, extended = model.extended.surface, {cap.id: cap for cap in model.extended_caps}
     walls = {}
@@ -252,7 +253,7 @@ def _round_walls(model: LumenModel, boundary: BoundaryConditions, domain: Domain
         if chosen.any():
             used, renumbered = np.unique(surface.triangles[chosen], return_inverse=True)
             tube = Surface(surface.points[used], renumbered.reshape(-1, 3).astype(np.int32))
-            operator = wall_operator(domain, model.extended, tube)
+            operator = wall_operator(domain, tree, model.extended, tube)
             walls[cap.id] = RoundWall(operator, vertex_areas(tube.points, tube.triangles), extended[cap.id].radius_mm)
     return walls
 
@@ -268,7 +269,7 @@ def _patch(model: LumenModel, id: int) -> Surface:
     return Surface(model.lumen.surface.points, model.lumen.surface.triangles[model.lumen.patch == id])
 
 
-def _section(surface: Surface, domain: Domain) -> Section:
+def _section(surface: Surface, domain: Domain, tree: cKDTree) -> Section:
     """Triangles cut down to about the lattice spacing, their centers interpolated from the nearest cells."""
     corners = surface.points[surface.triangles]
     while len(corners) < 100_000 and np.ptp(corners, axis=1).max() > domain.voxels.spacing:
@@ -276,24 +277,26 @@ def _section(surface: Surface, domain: Domain) -> Section:
         ab, bc, ca = (a + b) / 2, (b + c) / 2, (c + a) / 2
         corners = np.concatenate([np.stack(t, axis=1) for t in ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))])
     points, triangles = corners.reshape(-1, 3), np.arange(3 * len(corners), dtype=np.int32).reshape(-1, 3)
-    interpolation = interpolation_from(domain.voxels.points, corners.mean(axis=1))
+    interpolation = interpolation_from(tree, corners.mean(axis=1))
     return Section(interpolation, face_normals(points, triangles), face_areas(points, triangles))
 
 
-def interpolation_from(nodes: FloatArray, points: FloatArray) -> sparse.csr_array:
+def interpolation_from(nodes: cKDTree, points: FloatArray) -> sparse.csr_array:
     """Inverse-distance weights (points, nodes) over the eight nearest nodes."""
-    distance, near = cKDTree(nodes).query(points, k=8)
+    distance, near = nodes.query(points, k=8)
     weight = 1.0 / np.maximum(distance, 1e-6) ** 3
     weight /= weight.sum(axis=1, keepdims=True)
     rows = np.repeat(np.arange(len(points)), 8)
-    return sparse.csr_array((weight.ravel(), (rows, near.ravel())), shape=(len(points), len(nodes)))
+    return sparse.csr_array((weight.ravel(), (rows, near.ravel())), shape=(len(points), nodes.n))
 
 
-def _in_sac(points: FloatArray, wall: Surface, region: ByteArray, ostium: Surface, spacing: float) -> npt.NDArray[np.bool_]:
-    """Points whose nearest wall is the sac's and that lie behind the ostium."""
-    nearest = region[cKDTree(wall.points).query(points)[1]] == REGION_SAC
+def _in_sac(points: FloatArray, wall: Surface, region: ByteArray, ostium: Surface) -> npt.NDArray[np.bool_]:
+    """Of points in the lumen: those within the box of sac and ostium whose nearest wall is the sac's, behind the ostium."""
+    around = np.concatenate([wall.points[region == REGION_SAC], ostium.points])
+    inside = ((points >= around.min(axis=0)) & (points <= around.max(axis=0))).all(axis=1)
     centers = ostium.points[ostium.triangles].mean(axis=1)
     normals = face_normals(ostium.points, ostium.triangles)
-    closest = cKDTree(centers).query(points)[1]
-    behind = np.einsum("nd,nd->n", points - centers[closest], normals[closest]) > 0.0
-    return np.asarray(nearest & behind)
+    closest = cKDTree(centers).query(points[inside])[1]
+    inside[inside] = np.einsum("nd,nd->n", points[inside] - centers[closest], normals[closest]) > 0.0
+    inside[inside] = region[cKDTree(wall.points).query(points[inside])[1]] == REGION_SAC
+    return np.asarray(inside)

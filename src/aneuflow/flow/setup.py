@@ -65,12 +65,13 @@ class Units:
 class Domain:
     """The cells of a lumen with its extensions; link_patch (k,): 0 wall, else the id of the cap that the link crosses.
 
-    fits: of the velocity beside the wall, for the links of patch 0.
+    fits: of the velocity beside the wall, for the links of patch 0; wall_distance (cells,): from it, mm, NaN far from it.
     """
 
     voxels: Voxels
     link_patch: IntArray
     fits: WallFits
+    wall_distance: FloatArray
 
     def links(self, patch: int) -> npt.NDArray[np.intp]:
         return np.flatnonzero(self.link_patch == patch)
@@ -110,8 +111,8 @@ def build_domain(model: LumenModel, boundary: BoundaryConditions, spacing_mm: fl
                 "lumen; set a finer --resolution or check the model."
             )
     walls = surface.surface.triangles[surface.patch == WALL_PATCH]
-    fits = wall_fits(voxels, np.flatnonzero(patch == WALL_PATCH), surface.surface.points, walls)
-    return Domain(voxels, patch, fits)
+    links = np.flatnonzero(patch == WALL_PATCH)
+    return Domain(voxels, patch, *wall_fits(voxels, links, surface.surface.points, walls, threads))
 
 
 def _check_memory(surface: PatchedSurface, spacing_mm: float) -> None:

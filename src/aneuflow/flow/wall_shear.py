@@ -48,20 +48,25 @@ class WallOperator:
         return np.asarray(viscosity(rate, blood.model, blood.parameters)[:, None] * slope)
 
 
-def wall_operator(domain: Domain, surface: PatchedSurface, wall: Surface) -> WallOperator:
-    """The operator for the points of `wall`, which lies on the wall of `surface`, from which the domain was made."""
+def wall_operator(domain: Domain, tree: cKDTree, surface: PatchedSurface, wall: Surface) -> WallOperator:
+    """The operator for the points of `wall`, which lies on the wall of `surface`, from which the domain was made.
+
+    tree: of the domain's cells.
+    """
     spacing, cells = domain.voxels.spacing, domain.voxels.points
     normals = vertex_normals(wall.points, wall.triangles)
-    far, near = cKDTree(cells).query(wall.points, k=_CELLS, distance_upper_bound=_REACH * spacing)
+    far, near = tree.query(wall.points, k=_CELLS, distance_upper_bound=_REACH * spacing)
     found = np.isfinite(far)
     near = np.where(found, near, 0)
     used = np.unique(near[found])
     walls = surface.surface.triangles[surface.patch == WALL_PATCH]
-    distance = np.zeros(len(cells))
-    distance[used] = distance_to_surface(surface.surface.points, walls, cells[used])
+    distance, unknown = domain.wall_distance, used[np.isnan(domain.wall_distance[used])]
+    if len(unknown):
+        distance = distance.copy()
+        distance[unknown] = distance_to_surface(surface.surface.points, walls, cells[unknown])
     offset = (cells[near] - wall.points[:, None]) / spacing
     depth = -np.einsum("nkd,nd->nk", offset, normals)
-    d = distance[near] / spacing
+    d = np.where(found, distance[near] / spacing, 0.0)
     weight = np.exp(-0.5 * (far / (_WIDTH * spacing)) ** 2, where=found, out=np.zeros_like(far))
     weight[found & ((depth < 0.0) | (np.abs(depth - d) > _OTHER_WALL))] = 0.0
     first, second = tangents(normals)

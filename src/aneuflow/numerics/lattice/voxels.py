@@ -58,15 +58,21 @@ def voxelize(points: FloatArray, triangles: IntArray, spacing: float, threads: i
 
 
 def _largest_component(voxels: Voxels) -> Voxels:
-    n = voxels.count
-    if n == 0:
+    if voxels.count == 0:
         return voxels
-    forward = voxels.neighbors[::2]
-    rows, columns = np.nonzero(forward >= 0)[1], forward[forward >= 0]
-    graph = sparse.coo_matrix((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(n, n))
+    # Cells one behind the other along x are a row; the graph is that of the rows, which are far fewer.
+    row = np.cumsum(voxels.neighbors[1] < 0) - 1
+    pairs = []
+    for other in voxels.neighbors[2::2]:
+        met = np.flatnonzero(other >= 0)
+        pair = np.stack([row[met], row[other[met]]], axis=1)
+        pairs.append(pair[np.append(True, (np.diff(pair, axis=0) != 0).any(axis=1))[: len(pair)]])
+    rows, columns = np.concatenate(pairs).T
+    graph = sparse.coo_matrix((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(row[-1] + 1,) * 2)
     parts, label = csgraph.connected_components(graph, directed=False)
     if parts == 1:
         return voxels
+    label = label[row]
     kept = label == np.argmax(np.bincount(label))
     number = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
     neighbors = voxels.neighbors[:, kept]

@@ -11,6 +11,7 @@ squares over the cells around.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +35,7 @@ _RIDGE = 1e-6  # of the trace of the normal equations: what the cells do not det
 # wall flickered and doubled the oscillatory shear index. So it fades out between these excesses of tau over one half.
 _LARGEST = 1.5
 _NONE_BELOW, _ALL_FROM = 0.0035, 0.007
-_AT_ONCE = 20_000  # fits made together
+_AT_ONCE = 5_000  # fits or links made together
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,26 +56,32 @@ class WallFits:
     along: FloatArray
 
 
-def wall_fits(voxels: Voxels, links: npt.NDArray[np.intp], points: FloatArray, triangles: IntArray) -> WallFits:
-    """The fits for `links`, indices into the links of `voxels`; the wall is `triangles` (m, 3) over `points` (n, 3)."""
+def wall_fits(
+    voxels: Voxels, links: npt.NDArray[np.intp], points: FloatArray, triangles: IntArray, threads: int = 1
+) -> tuple[WallFits, FloatArray]:
+    """The fits for `links`, indices into the links of `voxels`, and the distance of cells from the wall, (cells,), NaN where
+    no fit needed it; the wall is `triangles` (m, 3) over `points` (n, 3)."""
     cells, of_link = np.unique(voxels.link_cell[links], return_inverse=True)
     places = voxels.points / voxels.spacing
     tree = cKDTree(places)
     far, near = tree.query(places[cells], k=_CELLS, distance_upper_bound=_REACH)
     found = np.isfinite(far)
     near = np.where(found, near, 0)
-    used = np.unique(near[found])
-    distance = np.zeros(voxels.count)
-    distance[used] = distance_to_surface(points, triangles, voxels.points[used]) / voxels.spacing
+    used = np.zeros(voxels.count, dtype=bool)
+    used[near[found]] = True
+    distance = np.full(voxels.count, np.nan)
+    distance[used] = distance_to_surface(points, triangles, voxels.points[used])
+    depth = np.nan_to_num(distance / voxels.spacing)
     weight = np.exp(-0.5 * (np.where(found, far, 0.0) / _WIDTH) ** 2) * found
-    parts = [
-        _fit(places[near[at]] - places[cells[at], None], distance[near[at]], distance[cells[at]], weight[at])
-        for at in (slice(first, first + _AT_ONCE) for first in range(0, len(cells), _AT_ONCE))
-    ]
-    if not parts:
-        parts = [_fit(np.zeros((0, _CELLS, 3)), np.zeros((0, _CELLS)), np.zeros(0), np.zeros((0, _CELLS)))]
+
+    def fitted(at: slice) -> tuple[Float32Array, FloatArray, FloatArray, FloatArray]:
+        return _fit(places[near[at]] - places[cells[at], None], depth[near[at]], depth[cells[at]], weight[at])
+
+    with ThreadPoolExecutor(threads) as pool:
+        parts = list(pool.map(fitted, (slice(first, first + _AT_ONCE) for first in range(0, max(len(cells), 1), _AT_ONCE))))
     weights, inward, bend, along = (np.concatenate(each) for each in zip(*parts, strict=True))
-    return WallFits(of_link.astype(np.int32), near.astype(np.int32), weights, distance[cells], inward, bend, along)
+    fits = WallFits(of_link.astype(np.int32), near.astype(np.int32), weights, depth[cells], inward, bend, along)
+    return fits, distance
 
 
 def _fit(
@@ -111,8 +118,20 @@ def wall_terms(
 
     Zero where fewer than two cells lie behind the link's; weaker where the cells near by determine the fit too loosely.
     """
-    c = VELOCITIES[voxels.link_direction[links]].astype(np.float64)
-    fit = fits.of_link
+    largest = _LARGEST * min(max((tau - 0.5 - _NONE_BELOW) / (_ALL_FROM - _NONE_BELOW), 0.0), 1.0)
+    terms = np.empty((len(links), 5), dtype=np.float32)
+    for first in range(0, len(links), _AT_ONCE):
+        at = slice(first, first + _AT_ONCE)
+        c = VELOCITIES[voxels.link_direction[links[at]]].astype(np.float64)
+        missing = _missing(c, fits, fits.of_link[at], shares[at], tau, product)
+        missing[rear.count[at] < 2] = 0.0
+        size = np.abs(np.einsum("nc,nck->nk", missing, fits.weights[fits.of_link[at]])).sum(axis=1)
+        terms[at] = -3.0 * missing * np.minimum(1.0, largest / np.maximum(size, 1e-12))[:, None]
+    return terms
+
+
+def _missing(c: FloatArray, fits: WallFits, fit: IntArray, shares: Float32Array, tau: float, product: float) -> FloatArray:
+    """(n, 5): what the rule's `shares` miss of F on links of the directions c (n, 3), for each term of their `fit` (n,)."""
     d, bend = fits.distance[fit], fits.bend[fit]
     slope = np.einsum("nd,nd->n", c, fits.inward[fit])
     curve = np.einsum("nd,nde,ne->n", c, bend, c)
@@ -132,10 +151,4 @@ def wall_terms(
     a, b, back, far = shares[:, :4].T.astype(np.float64)[:, :, None]
     missing = (1 + a) * field(0.5) + (b - back) * field(-0.5) + far * field(-1.5)
     missing += (tau - 0.5) * (b + back + 2 * far) * field(0.0, whole=False)
-    missing[rear.count < 2] = 0.0
-    largest = _LARGEST * min(max((tau - 0.5 - _NONE_BELOW) / (_ALL_FROM - _NONE_BELOW), 0.0), 1.0)
-    for first in range(0, len(links), _AT_ONCE):
-        at = slice(first, first + _AT_ONCE)
-        size = np.abs(np.einsum("nc,nck->nk", missing[at], fits.weights[fit[at]])).sum(axis=1)
-        missing[at] *= np.minimum(1.0, largest / np.maximum(size, 1e-12))[:, None]
-    return np.asarray(-3.0 * missing, dtype=np.float32)
+    return np.asarray(missing)
