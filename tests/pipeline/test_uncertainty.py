@@ -91,6 +91,17 @@ def test_indices_of_a_formula_and_going_on_after_a_kill(cohort: Path, tmp_path: 
     assert WALL in (tmp_path / "out" / PAGE).read_text() and (tmp_path / "out" / RESULTS).is_file()
 
 
+def test_a_shape_that_takes_long_is_left_for_a_run_with_more_patience(
+    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = iter(10.0 * k for k in range(1000))
+    monkeypatch.setattr(uncertainty, "time", SimpleNamespace(process_time=lambda: next(ticks)))
+    monkeypatch.setattr(uncertainty, "simulate", as_formula)
+    results = run_uncertainty(cohort, tmp_path / "out", SETTINGS, patience_s=5.0)
+    assert results["shapes"] == {} and "more than 5 s" in results["left_out"]["fork"]
+    assert list(run_uncertainty(cohort, tmp_path / "out", SETTINGS)["shapes"]) == ["fork"]
+
+
 def test_what_cannot_be_asked_of_a_shape_leaves_it_out(cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*given: Any) -> Any:
         raise MethodError("The flow stays unstable.")

@@ -107,13 +107,17 @@ def uncertainty(
     resolution: Annotated[float, typer.Option(min=0.1, max=0.5, **_uncertain("resolution_mm"))] = 0.3,
     seed: Annotated[int, typer.Option(min=0, **_uncertain("seed"))] = 11,
     threads: Annotated[int, typer.Option(min=1, max=256, help="CPU threads of a simulation.")] = 1,
+    patience: Annotated[
+        float | None,
+        typer.Option(min=1.0, help="CPU seconds of a simulation after which its shape is left out; large sacs take long."),
+    ] = None,
 ) -> None:
     """Sobol indices of the flow in real vessels: what inflow, viscosity, outlets and the wall's place mean for it."""
     if points & (points - 1):
         raise InputError(f"--points {points} is no power of two, which a Sobol design needs; take 16, 32, 64 ...")
     settings = UncertaintySettings(shapes=shapes, points=points, steady=steady, resolution_mm=resolution, seed=seed)
     with shown_progress() as progress:
-        results = run_uncertainty(data, output, settings, threads, progress("uncertainty"))
+        results = run_uncertainty(data, output, settings, threads, patience, progress("uncertainty"))
     typer.echo(page(settings, results))
 
 

@@ -29,12 +29,18 @@ _LEAST_CELLS = 4.0  # across the narrowest opening where the wall is moved inwar
 
 
 def run_uncertainty(
-    data: Path, folder: Path, settings: UncertaintySettings, threads: int = 1, progress: Progress = no_progress
+    data: Path,
+    folder: Path,
+    settings: UncertaintySettings,
+    threads: int = 1,
+    patience_s: float | None = None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Simulate real shapes in an order by the seed, one a patient, until as many as asked for are whole; gives the indices by
     shape, also kept in `folder` with a page.
 
-    Stopped or killed, it goes on with what is left. A shape of which a stage refuses a simulation is left out, with the reason.
+    Stopped or killed, it goes on with what is left. A shape of which a stage refuses a simulation, or one takes more than
+    `patience_s` of CPU time, is left out, with the reason.
     Raises InputError where the folder holds an analysis with other settings.
     """
     about = {"aneuflow": __version__, "settings": settings.model_dump(), "axes": [axis.name for axis in UNCERTAIN]}
@@ -52,7 +58,7 @@ def run_uncertainty(
             progress((done + fraction) / settings.shapes, f"{name}, {message}")
 
         file = folder / RUNS / f"{source.name}.json"
-        runs = _run_shape(source, file, settings, points, threads, report)
+        runs = _run_shape(source, file, settings, points, threads, patience_s, report)
         if "refused" in runs:
             results["left_out"][source.name] = runs["refused"]
             continue
@@ -71,9 +77,17 @@ def _in_order(sources: Sequence[Source], seed: int) -> list[Source]:
 
 
 def _run_shape(
-    source: Source, file: Path, settings: UncertaintySettings, points: FloatArray, threads: int, progress: Progress
+    source: Source,
+    file: Path,
+    settings: UncertaintySettings,
+    points: FloatArray,
+    threads: int,
+    patience_s: float | None,
+    progress: Progress,
 ) -> dict[str, Any]:
-    """The simulations of one shape, kept in `file` after each: {"points": [...]}, or {"refused": why}."""
+    """The simulations of one shape, kept in `file` after each: {"points": [...]}, or {"refused": why}, which is kept where it
+    stands whatever the patience.
+    """
     runs: dict[str, Any] = read_json(file) if file.exists() else {"points": []}
     if "refused" in runs or len(runs["points"]) == len(points):
         return runs
@@ -83,6 +97,8 @@ def _run_shape(
         _refuse_unsuited(model, settings.resolution_mm)
         usual = sum(inlet.mean_flow_ml_s for inlet in set_boundary(model, BoundarySettings(), True).inlets)
         for number in range(len(runs["points"]), len(points)):
+            if patience_s is not None and any(run["cpu_s"] > patience_s for run in runs["points"]):
+                return {"refused": f"A simulation takes more than {patience_s:g} s of CPU time."}
             progress(number / len(points), f"simulation {number + 1} of {len(points)}")
             began = time.process_time()
             measures = _measures(model, stage, values_at(points[number]), usual, settings, threads)

@@ -78,7 +78,10 @@ def page(settings: UncertaintySettings, results: Mapping[str, Any]) -> str:
         "",
         "| varied, evenly likely | from | to |",
         "|---|---|---|",
-        *(f"| {axis.meaning}{', by ratios' if axis.ratio else ''} | {axis.low:.3g} | {axis.high:.3g} |" for axis in UNCERTAIN),
+        *(
+            f"| {axis.name}: {axis.meaning}{', by ratios' if axis.ratio else ''} | {axis.low:.3g} | {axis.high:.3g} |"
+            for axis in UNCERTAIN
+        ),
         "",
         "Total Sobol index: the share of the variance that is due to this alone and together with the others. Median over the "
         "vessels (least to most). Spread: standard deviation over the mean.",
