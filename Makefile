@@ -7,12 +7,15 @@ DATA ?= demo-data
 EXAMPLE := examples/aneumo-case4
 CORE := pyproject.toml $(wildcard core/*)
 SLICE ?= 0/1
+# What an installation of deploy/Containerfile has, and is listed of.
+IMAGE := .[service,dicom,cluster]
+SBOM := build/sbom
 # Training needs torch, whose small CPU build is served for Python 3.11; use of what was trained needs none of it.
 TRAIN := .venv-train
 # Flower asks for older versions of some libraries than the system does.
 FEDERATED := .venv-federated
 
-.PHONY: help demo serve-demo test test-all test-slow test-demo test-train test-federated lint format docs web sanitize clean
+.PHONY: help demo serve-demo test test-all test-slow test-demo test-train test-federated lint format docs web sbom sanitize clean
 help:
 	@echo "make demo      install, assess the bundled case, say where the report is"
 	@echo "make serve-demo  the system in a browser with that case in its worklist; prints address and first password"
@@ -23,6 +26,7 @@ help:
 	@echo "make lint      ruff, mypy, import layers, clang-format"
 	@echo "make docs      write the generated pages of docs/ again"
 	@echo "make web       build the terminal from web/ into the package (needs node; what is built is committed)"
+	@echo "make sbom      what an installation like the image consists of (CycloneDX) and the licenses of it, in build/sbom"
 	@echo "make sanitize  the C++ core under address and undefined-behavior sanitizers"
 
 demo: $(VENV)/.installed
@@ -96,6 +100,15 @@ $(FEDERATED)/.installed: $(CORE)
 	@python=$$(scripts/find-python) && "$$python" -m venv $(FEDERATED)
 	$(FEDERATED)/bin/pip install --quiet --disable-pip-version-check -e ".[federated]" pytest
 	@touch $@
+
+# Of an environment of its own, as that of development has more; and of what of web/ is in the terminal.
+sbom: $(VENV)/bin/python
+	rm -rf $(SBOM) && mkdir -p $(SBOM)
+	$(BIN)/python -m venv $(SBOM)/image && $(SBOM)/image/bin/pip install --quiet --disable-pip-version-check "$(IMAGE)" "psycopg[binary]>=3.2"
+	$(BIN)/python -m venv $(SBOM)/tools && $(SBOM)/tools/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom pip-licenses
+	$(SBOM)/tools/bin/cyclonedx-py environment $(SBOM)/image/bin/python --pyproject pyproject.toml -o $(SBOM)/python.cdx.json
+	$(SBOM)/tools/bin/pip-licenses --python=$(SBOM)/image/bin/python --from=mixed --with-urls --format=csv --output-file=$(SBOM)/licenses.csv
+	cd web && npm sbom --package-lock-only --omit=dev --sbom-format=cyclonedx > ../$(SBOM)/web.cdx.json
 
 # A build of its own beside the installed one; the sanitizers' runtime must be loaded before Python.
 sanitize: $(VENV)/.installed-dev

@@ -80,10 +80,9 @@ else:
 
         def on_start(self) -> None:
             super().on_start()
-            listed = self.client.get("/api/cases", name="worklist").json()
-            self.cases = [
-                case["id"] for case in listed["cases"] if case["created"] == max(c["created"] for c in listed["cases"])
-            ]
+            listed = self.client.get("/api/cases?state=done", name="worklist").json()["cases"]
+            newest = max(case["created"] for case in listed)
+            self.cases = [case["id"] for case in listed if case["created"] == newest]
 
         @task(6)
         def look_through(self) -> None:

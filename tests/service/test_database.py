@@ -28,7 +28,7 @@ def _at(database: Database, revision: str, act: str) -> None:
         getattr(command, act)(config, revision)
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0004"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0004", "0005", "0006", "0007"])
 def test_an_earlier_schema_is_brought_up_to_date_with_what_it_holds(tmp_path: Path, revision: str) -> None:
     database = Database(f"sqlite:///{tmp_path / 'earlier.sqlite'}")
     _at(database, revision, "upgrade")

@@ -298,6 +298,7 @@ def test_the_image_is_made_of_what_is_there() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = re.search(r"\[([\w,]+)\]\"", content)
     assert extras is not None and set(extras[1].split(",")) <= set(project["optional-dependencies"])
+    assert f"IMAGE := .[{extras[1]}]" in (ROOT / "Makefile").read_text(), "what make sbom lists is what the image has"
     assert project["version"] == yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
     installed = set(re.findall(r"\blib[\w.-]+|fonts-[\w-]+", (ROOT / ".ci" / "run").read_text()))
     assert {"libegl1", "libgl1-mesa-dri", "libpango-1.0-0", "fonts-noto-cjk"} <= installed & set(content.split())

@@ -11,11 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fastapi.routing import APIRoute
 from PIL import Image
 
 from aneuflow.report.text import catalogue
+from aneuflow.service.access import OnProject
 from aneuflow.service.api.terminal import SECTIONS
+from aneuflow.service.app import ROUTERS
 from aneuflow.service.client import Client, new_token
+from aneuflow.service.jobs import ASSESS, INTAKE
 from tests.service.browser import browsing, needs_browser
 from tests.service.running import OWN_PASSWORD, Person, Server, serving
 
@@ -61,6 +65,14 @@ def test_every_refusal_has_its_words_and_no_words_are_left_over() -> None:
     used = set(re.findall("|".join(f'{way}([a-z_]+)"' for way in ways), source))
     codes = {code for found in used for code in found if code}
     assert codes == {key.removeprefix("refusal.") for key in catalogue("zh") if key.startswith("refusal.")}
+
+
+def test_every_deed_of_a_projects_trail_has_its_words() -> None:
+    said = {key.removeprefix("terminal.action_") for key in catalogue("zh") if key.startswith("terminal.action_")}
+    for route in [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]:
+        if any(isinstance(part.call, OnProject) for part in route.dependant.dependencies):
+            assert route.endpoint.__name__ in said
+    assert {f"{kind}_{state}" for kind in (INTAKE, ASSESS) for state in ("done", "failed", "canceled")} <= said
 
 
 def _sign_in(page: Any, name: str, password: str) -> None:

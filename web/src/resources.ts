@@ -15,6 +15,7 @@ interface Storage {
 }
 
 const AGAIN_S = 10;
+const FAR_DAYS = 3650;
 
 export async function resourcesPage(root: HTMLElement, signal: AbortSignal): Promise<void> {
   const place = element("div", { className: "resources" });
@@ -48,17 +49,18 @@ function queue({ queue: known }: Resources): HTMLElement {
 
 function cost({ cost: { cases, seconds, stages } }: Resources): HTMLElement {
   if (seconds === null) return part(t("cost"), t("cost_none"));
-  const rows = Object.entries(stages).map(([name, took]) => [t(`stage.${name}`), duration(took)]);
+  const rows = Object.entries(stages).map(([name, took]) => [t(`stage.${name}`), took < 1 ? t("seconds", { count: "< 1" }) : duration(took)]);
   return part(t("cost"), t("cost_lead", { count: cases, time: duration(seconds) }), scrolled([t("stage"), t("time")], rows));
 }
 
 function storage(found: Resources, { store, bytes_a_day, days_left, warnings }: Storage): HTMLElement {
   const lead = t("storage_lead", { count: found.objects, size: bytes(found.stored_bytes), growth: bytes(bytes_a_day) });
   const state = store === null ? t("storage_elsewhere") : [
-    days_left === null ? "" : t("storage_days", { days: Math.round(days_left) }),
+    days_left === null ? "" : days_left > FAR_DAYS ? t("storage_years") : t("storage_days", { days: Math.round(days_left) }),
     store.volumes === null ? "" : t("storage_volumes", { count: store.volumes, copies: store.copies, lacking: store.lacking?.length ?? 0 }),
   ].filter(Boolean).join(" ");
-  const rows = (store?.nodes ?? []).map((node) => [node.address, free(node.free_bytes, node.bytes), node.volumes === null ? "" : String(node.volumes)]);
+  const nodes = store?.nodes ?? [], hasVolumes = nodes.some(({ volumes }) => volumes !== null);
+  const rows = nodes.map((node) => [node.address, free(node.free_bytes, node.bytes), ...(hasVolumes ? [String(node.volumes ?? "")] : [])]);
   return part(t("storage"), lead, ...warnings.map((sentence) => element("p", { className: "plain-words", role: "alert" }, sentence)),
-    element("p", {}, state), rows.length ? scrolled([t("server"), t("disk"), t("volumes")], rows) : "");
+    element("p", {}, state), rows.length ? scrolled([t("server"), t("disk"), ...(hasVolumes ? [t("volumes")] : [])], rows) : "");
 }

@@ -9,6 +9,7 @@ from statistics import median
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from aneuflow.service.jobs import STAGES
 from aneuflow.service.models import Case
 
 LAST_CASES = 100
@@ -35,4 +36,5 @@ def case_cost(session: Session) -> CaseCost:
         wholes.append(sum(took.values()))
         for name, seconds in took.items():
             stages[name].append(seconds)
-    return CaseCost(len(wholes), median(wholes) if wholes else None, {name: median(took) for name, took in stages.items()})
+    in_order = {name: median(stages[name]) for name in STAGES if name in stages}
+    return CaseCost(len(wholes), median(wholes) if wholes else None, in_order)

@@ -21,6 +21,7 @@ _WEIGHTS = {
     "import": 0.03, "segment": 0.05, "model": 0.08, "measure": 0.06, "boundary": 0.01, "predict": 0.01,
     "simulate": 0.55, "grade": 0.06, "report": 0.15, "views": 0.01,
 }  # fmt: skip
+STAGES = tuple(_WEIGHTS)
 
 
 def check_quota(session: Session, project_id: str) -> None:
@@ -112,11 +113,10 @@ def report(session: Session, job: Job, stage: str, fraction: float, elapsed_s: f
 
 def overall(stage: str, fraction: float, last: str = "report") -> float:
     """How far a run is when one of its stages is so far."""
-    names = list(_WEIGHTS)
-    if stage not in names:
+    if stage not in STAGES:
         return 0.0
-    whole = sum(_WEIGHTS[name] for name in names[1 : names.index(last) + 1])
-    before = sum(_WEIGHTS[name] for name in names[1 : names.index(stage)])
+    whole = sum(_WEIGHTS[name] for name in STAGES[1 : STAGES.index(last) + 1])
+    before = sum(_WEIGHTS[name] for name in STAGES[1 : STAGES.index(stage)])
     return min(1.0, (before + fraction * _WEIGHTS[stage]) / whole) if stage != "import" else fraction
 
 

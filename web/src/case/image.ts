@@ -92,7 +92,7 @@ function sacButton(one: Case, viewer: Niivue): HTMLElement[] {
     viewer.scene.crosshairPos = viewer.mm2frac([-left, -back, up]);
     viewer.createOnLocationChange();
     viewer.drawScene();
-  }), { hidden: !one.files.some((file) => file.path.startsWith("views/scene.")) })];
+  }), { hidden: !one.diameter_mm || !one.files.some((file) => file.path.startsWith("views/scene.")) })];
 }
 
 /** The first look is at a thinned image; this brings the whole. */
