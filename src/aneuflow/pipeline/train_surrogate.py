@@ -23,7 +23,6 @@ from aneuflow.errors import InputError, ResourceError
 from aneuflow.surrogate import calibrate
 from aneuflow.surrogate.cohort import SPLITS
 from aneuflow.surrogate.compact import CASES, CHANNELS, read_compact
-from aneuflow.surrogate.familiar import familiar_of, summary_of, unlike_training
 from aneuflow.surrogate.network import CARD, KINDS, Ensemble, ask, load_ensemble, load_member
 from aneuflow.surrogate.points import NUMBERS, SHAPE, Arrays, facts_of, numbers_of, prepare
 from aneuflow.surrogate.predict_baselines import coarse_alone, coarse_scaled, nearest_shape, poiseuille
@@ -151,7 +150,6 @@ def evaluate(target: Path, progress: Progress = no_progress) -> Mapping[str, Any
         "training_sha256": about["training_sha256"],
         "shape": list(SHAPE),
         "limits": calibrate.limits_of(np.stack([c["scalars"] for c in cases["train"].values() if c["region"].any()])),
-        "familiar": _familiar(cases, about["cases"]),
         "intervals": intervals,
     }
     real = {id for id, entry in about["cases"]["test"].items() if entry["shape"] == "real"}
@@ -159,21 +157,11 @@ def evaluate(target: Path, progress: Progress = no_progress) -> Mapping[str, Any
     results["beside"] = _beside(target, ensemble, cases)
     results["of_cases"] = {**card["cases"], "patients": card["patients"]}
     with_sac = [case for case in cases["test"].values() if case["region"].any()]
-    declined = [case for case in with_sac if unlike_training(card, case) is not None]
+    declined = [case for case in with_sac if calibrate.outside(card["limits"], case["scalars"].astype(np.float64)) is not None]
     results["declined"] = {"cases": len(declined), "of": len(with_sac)}
     write_json(target / RESULTS, results)
     write_json(target / CARD, card)
     return results
-
-
-def _familiar(cases: Mapping[str, Mapping[str, Arrays]], about: Mapping[str, Any]) -> dict[str, Any]:
-    known = [
-        (summary_of(case), about[split][id]["patient"])
-        for split in SPLITS[:2]
-        for id, case in cases[split].items()
-        if case["region"].any()
-    ]
-    return familiar_of(np.stack([summary for summary, _ in known]), [patient for _, patient in known])
 
 
 def compact_hash(compact: Path) -> str:

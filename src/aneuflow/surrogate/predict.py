@@ -12,8 +12,7 @@ from scipy.spatial import cKDTree
 from aneuflow.errors import InputError, MethodError
 from aneuflow.numerics.lattice.voxels import voxelize
 from aneuflow.numerics.surface import vertex_areas, vertex_normals
-from aneuflow.surrogate.calibrate import half_width
-from aneuflow.surrogate.familiar import FAMILIAR, unlike_training
+from aneuflow.surrogate.calibrate import half_width, outside
 from aneuflow.surrogate.network import CARD, Answer, Ensemble, ask
 from aneuflow.surrogate.points import NUMBERS, SHAPE, Arrays, Facts, prepare, spread
 from aneuflow.surrogate.sample import Place, Scales, sampled
@@ -66,7 +65,7 @@ def predict(
         raise InputError(f"The networks have no {CARD}: their training was not finished; run `aneuflow train surrogate` again.")
     flow = still(model) if coarse is None else coarse
     scales, given, case = prepared(model, boundary, morphology, flow, coarse is not None)
-    _refuse_outside(card, case)
+    _refuse_outside(card["limits"], case)
     answer = ask(ensemble, case, coarse is not None)
     factors = card["intervals"]["free" if coarse is None else "coarse"]
     fields = _fields(answer, case, given, flow, scales, Place.of(model), coarse is not None)
@@ -118,16 +117,11 @@ def _refuse_other_kinds(model: LumenModel, boundary: BoundaryConditions, measure
         )
 
 
-def _refuse_outside(card: Mapping[str, Any], case: Arrays) -> None:
-    found = unlike_training(card, case)
+def _refuse_outside(limits: Mapping[str, Any], case: Arrays) -> None:
+    found = outside(limits, case["scalars"].astype(np.float64))
     if found is None:
         return
     name, value, low, high = found
-    if name == "unfamiliar":
-        raise MethodError(
-            f"The surrogate declines: the course and width of artery and sac are unlike those it was trained on, a distance of "
-            f"{value:.2f} where {100 * FAMILIAR:g} % of like vessels stay within {high:.2f}; simulate the flow instead."
-        )
     if name == "distance":
         raise MethodError(
             f"The surrogate declines: this combination of shape and flow lies {value:.1f} standard deviations from what it was "
