@@ -47,7 +47,7 @@ def test_methods_that_agree_leave_the_neck_and_its_confidence_as_they_are() -> N
     agreed, alone = agreed_sac(wall, np.where(sphere, SURE, -SURE)), cut_sac(wall)
     assert agreed is not None and alone is not None
     assert (agreed.chosen == alone).all()
-    assert agreed.agreement > 0.95
+    assert agreed.agreement > 0.95 and agreed.alone is None
     assert agreed.stability > 0.9
     assert agreed.confidence == pytest.approx(agreed.stability, rel=0.03)
 
@@ -66,7 +66,7 @@ def test_real_sac_that_only_the_network_sees_is_shown_with_a_warning(name: str) 
     model = build_model(Surface(points, triangles.astype(np.int32)), ModelSettings())
     assert model.aneurysm is not None
     assert model.aneurysm.ostium.confidence == 0.5
-    assert "sac_methods_differ" in [note.code for note in model.notes]
+    assert "sac_by_network_alone" in [note.code for note in model.notes]
     found = model.lumen.region[cKDTree(model.lumen.surface.points).query(points)[1]] == REGION_SAC
     assert 2 * (found & (labels > 0)).sum() / (found.sum() + (labels > 0).sum()) > 0.8
 
@@ -77,6 +77,7 @@ def test_sac_that_one_method_alone_finds_is_offered_with_half_the_confidence() -
     assert unseen is not None
     assert (unseen.chosen == cut_sac(wall)).all()
     assert unseen.confidence == pytest.approx(0.5 * unseen.stability)
+    assert unseen.alone == "tubes"
 
 
 def test_wall_of_an_artery_is_no_sac_even_where_the_network_takes_it_for_one() -> None:

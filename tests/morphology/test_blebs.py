@@ -1,9 +1,11 @@
 """Blebs counted where they are, and none on round, long or pointed domes."""
 
 import numpy as np
+import pytest
 from skimage.measure import marching_cubes
 
 from aneuflow.morphology.blebs import find_blebs, rise_over_ball
+from aneuflow.morphology.size import longest_chord
 from aneuflow.numerics import surface as sf
 
 Ball = tuple[tuple[float, float, float], float]
@@ -48,6 +50,31 @@ def test_each_bleb_is_counted_and_measured() -> None:
     for members in found:
         middle = points[members].mean(axis=0)
         assert min(np.linalg.norm(middle - [0, 0, 2.9]), np.linalg.norm(middle - [2.9, 0, 0])) < 0.4
+
+
+def sphere_on_sphere(large: float, away: float, small: float, step: float) -> tuple[np.ndarray, np.ndarray]:
+    """A sphere with another one on it, their middles `away` apart, meeting in a sharp crease."""
+    across = np.arange(-large - 0.6, large + 0.6, step)
+    along = np.arange(-large - 0.6, away + small + 0.6, step)
+    grid = np.stack(np.meshgrid(across, across, along, indexing="ij"), axis=-1)
+    value = np.minimum(np.linalg.norm(grid, axis=-1) - large, np.linalg.norm(grid - [0, 0, away], axis=-1) - small)
+    points, triangles, _, _ = marching_cubes(value, 0.0, spacing=(step,) * 3)
+    points = points.astype(float) + np.array([across[0], across[0], along[0]])
+    return points, (triangles if sf.signed_volume(points, triangles) > 0 else triangles[:, ::-1]).astype(np.int32)
+
+
+@pytest.mark.parametrize("step", [0.1, 0.15, 0.2, 0.3])
+@pytest.mark.parametrize(("large", "away", "small"), [(2.5, 2.7, 0.8), (2.5, 2.5, 1.0), (3.0, 3.2, 1.0), (2.0, 2.2, 0.7)])
+def test_bleb_is_found_and_measured_however_fine_the_surface(large: float, away: float, small: float, step: float) -> None:
+    points, triangles = sphere_on_sphere(large, away, small, step)
+    found, rise = blebs_of(points, triangles)
+    assert len(found) == 1
+    # The ball leans into the crease, a circle about the common axis, as far as its width lets it.
+    crease = (large**2 - small**2 + away**2) / (2 * away)
+    ball = 0.6 * large
+    reach = crease - np.sqrt(ball**2 - (large**2 - crease**2)) + ball
+    assert float(rise[found[0]].max()) == pytest.approx(away + small - reach, abs=0.1)
+    assert longest_chord(points[found[0]])[0] == pytest.approx(2 * small, rel=0.02)
 
 
 def test_ripple_of_a_surface_is_no_bleb() -> None:

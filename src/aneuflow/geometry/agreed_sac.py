@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -20,12 +21,13 @@ _LEAST_FACTOR = 0.5
 class AgreedSac:
     """chosen (n,): the points of the sac; stability: `neck_cut.stability` of the cut outside the tubes, 1 without that.
 
-    agreement: overlap of the two methods' sacs (Dice, by area), 0 where only one finds any.
+    agreement: overlap of the two methods' sacs (Dice, by area), 0 where only one finds any, which is `alone` then.
     """
 
     chosen: BoolArray
     stability: float
     agreement: float
+    alone: Literal["tubes", "network"] | None = None
 
     @property
     def confidence(self) -> float:
@@ -40,10 +42,10 @@ def agreed_sac(wall: Wall, odds: FloatArray) -> AgreedSac | None:
     """
     geometric, learned = cut_sac(wall), cut_learned(wall, odds)
     if geometric is None:
-        return None if learned is None else AgreedSac(learned, 1.0, 0.0)
+        return None if learned is None else AgreedSac(learned, 1.0, 0.0, "network")
     stable = stability(wall, geometric)
     if learned is None:
-        return AgreedSac(geometric, stable, 0.0)
+        return AgreedSac(geometric, stable, 0.0, "tubes")
     both = wall.area[geometric & learned].sum()
     agreement = float(2 * both / (wall.area[geometric].sum() + wall.area[learned].sum()))
     return AgreedSac(geometric if agreement >= SAME else learned, stable, agreement)

@@ -108,7 +108,9 @@ def find_aneurysm(
 
 def _sac_notes(agreed: AgreedSac) -> tuple[Note, ...]:
     notes = []
-    if agreed.agreement < SAME:
+    if agreed.alone is not None:
+        notes.append(Note(f"sac_by_{agreed.alone}_alone", {}))
+    elif agreed.agreement < SAME:
         notes.append(Note("sac_methods_differ", {"agreement_percent": 100 * agreed.agreement}))
     if agreed.stability < _UNSURE:
         notes.append(Note("neck_uncertain", {"confidence_percent": 100 * agreed.stability}))

@@ -15,6 +15,8 @@ from aneuflow.types import FloatArray, IntArray
 _BALL, _FINENESS, _CENTERS = 0.6, 24, 12
 # A bleb reaches from the lower to over the upper height above the ball, mm; noise of a surface stays below.
 _FOOT_MM, _LEAST_RISE_MM = 0.15, 0.5
+# How far from its foot the wall around a bleb is looked at: the crease lies between.
+_CREASE_MM = 0.6
 _NORMAL_SMOOTHING = 3
 
 
@@ -56,23 +58,31 @@ def find_blebs(points: FloatArray, triangles: IntArray, rise_mm: FloatArray) -> 
     inner = pairs[raised[pairs].all(axis=1)]
     graph = sparse.coo_matrix((np.ones(len(inner)), (inner[:, 0], inner[:, 1])), shape=(len(points), len(points)))
     part = csgraph.connected_components(graph, directed=False)[1]
-    bend, length = _bend(points, triangles, pairs)
-    crossing = raised[pairs[:, 0]] != raised[pairs[:, 1]]
-    owner = part[np.where(raised[pairs[:, 0]], pairs[:, 0], pairs[:, 1])]
+    crossing = pairs[raised[pairs[:, 0]] != raised[pairs[:, 1]]]
+    rim = np.unique(crossing[raised[crossing]])
+    bend = _bend(points, _smoothed_normals(points, triangles), rim, np.flatnonzero(~raised))
     found = []
     for number in np.unique(part[rise_mm > _LEAST_RISE_MM]):
-        foot = crossing & (owner == number)
-        if foot.any() and float((bend[foot] * length[foot]).sum()) < 0:
+        foot = part[rim] == number
+        if foot.any() and float(bend[foot].mean()) < 0:
             found.append(np.flatnonzero((part == number) & raised))
     return sorted(found, key=lambda members: -float(rise_mm[members].max()))
 
 
-def _bend(points: FloatArray, triangles: IntArray, pairs: sf.LongArray) -> tuple[FloatArray, FloatArray]:
-    """Curvature of the wall along each edge (1/mm, negative where concave) and the edge's length, mm."""
+def _bend(points: FloatArray, normals: FloatArray, rim: sf.LongArray, around: sf.LongArray) -> FloatArray:
+    """Mean curvature (k,) in 1/mm of the wall between each point of a foot and those around it outside, negative where concave.
+
+    Over a width in mm, for neighbors of a fine surface all lie on one side of the crease.
+    """
+    near = cKDTree(points[rim]).sparse_distance_matrix(cKDTree(points[around]), _CREASE_MM, output_type="coo_matrix")
+    inside, outside = rim[near.row], around[near.col]
+    turn = ((normals[inside] - normals[outside]) * (points[inside] - points[outside])).sum(axis=1)
+    total = np.bincount(near.row, turn / np.maximum(near.data, 1e-6) ** 2, len(rim))
+    return np.asarray(total / np.maximum(np.bincount(near.row, minlength=len(rim)), 1))
+
+
+def _smoothed_normals(points: FloatArray, triangles: IntArray) -> FloatArray:
     normals, average = sf.vertex_normals(points, triangles), sf.neighbor_average(len(points), triangles)
     for _ in range(_NORMAL_SMOOTHING):
         normals = 0.5 * (normals + average @ normals)
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-    step = points[pairs[:, 0]] - points[pairs[:, 1]]
-    square = np.maximum((step**2).sum(axis=1), 1e-12)
-    return ((normals[pairs[:, 0]] - normals[pairs[:, 1]]) * step).sum(axis=1) / square, np.sqrt(square)
+    return np.asarray(normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12))

@@ -146,8 +146,8 @@ def _report(run: StageRun) -> None:
 
 
 SEGMENT = Stage("segment", "segmentation", 3, ("image",), ("segment",), _segment)
-MODEL = Stage("model", "model", 9, ("surface", "segmentation"), ("model",), _model)
-MEASURE = Stage("measure", "morphology", 4, ("model",), ("measure",), _measure)
+MODEL = Stage("model", "model", 10, ("surface", "segmentation"), ("model",), _model)
+MEASURE = Stage("measure", "morphology", 5, ("model",), ("measure",), _measure)
 BOUNDARY = Stage("boundary", "boundary", 3, ("model", "waveform", *RECORDS), ("boundary", "simulate"), _boundary)
 SIMULATE = Stage("simulate", "flow", 12, ("model", "boundary"), ("simulate",), _simulate, frozenset({"threads"}))
 GRADE = Stage(
