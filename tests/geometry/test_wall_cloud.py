@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from aneuflow.geometry.learned_sac import sac_odds
 from aneuflow.geometry.parent_vessel import lumen_grid, outside_tubes, parent_tubes
 from aneuflow.geometry.sac import CANDIDATE, told_wall
 from aneuflow.geometry.wall_cloud import FEATURES, WallCloud, wall_cloud
@@ -78,3 +79,16 @@ def test_network_says_the_same_of_a_turned_or_mirrored_vessel(mirrored: bool) ->
     sac = [values > 0 for values in odds]
     # The grid of voxels does not turn with the vessel, so the tubes differ by a fraction of a voxel.
     assert 2 * (sac[0] & sac[1]).sum() / (sac[0].sum() + sac[1].sum()) > 0.97
+
+
+def test_a_vessel_drawn_far_too_small_is_told_of_with_the_few_points_it_has() -> None:
+    """Its unit may have been mistaken: that is said further on, and must not end in a crash here."""
+    lumen, caps = straight(sac=(3.5, 2.5))
+    small = replace(lumen, surface=Surface(0.05 * lumen.surface.points, lumen.surface.triangles))
+    ends = tuple(
+        replace(cap, center_mm=0.05 * cap.center_mm, radius_mm=0.05 * cap.radius_mm, area_mm2=0.0025 * cap.area_mm2)
+        for cap in caps
+    )
+    cloud = cloud_of(small, ends)
+    odds = sac_odds(cloud, small.surface.points)
+    assert len(cloud.points) < 4 and odds.shape == (len(small.surface.points),) and np.isfinite(odds).all()

@@ -45,6 +45,6 @@ def sac_odds(cloud: WallCloud, places: FloatArray, session: Any = None) -> Float
     """
     chance = np.asarray((session or _session()).run(["chances"], network_input(cloud))[0], dtype=float)
     chance = np.clip(chance, _LEAST_CHANCE, 1 - _LEAST_CHANCE)
-    away, nearest = cKDTree(cloud.points).query(places, k=_NEAREST)
+    away, nearest = cKDTree(cloud.points).query(places, k=range(1, min(_NEAREST, len(cloud.points)) + 1))
     weight = 1 / np.maximum(away, _LEAST_MM) ** 2
     return np.asarray((weight * np.log(chance / (1 - chance))[nearest]).sum(axis=1) / weight.sum(axis=1))
