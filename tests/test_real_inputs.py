@@ -11,7 +11,7 @@ from aneuflow.case import store
 from aneuflow.case.files import write_polydata
 from aneuflow.pipeline.batch import read_list, run_batch
 from aneuflow.pipeline.run import assess
-from aneuflow.types import no_progress
+from aneuflow.types import REGION_SAC, no_progress
 from tests.conftest import shared_data
 
 pytestmark = pytest.mark.slow
@@ -36,7 +36,8 @@ def assert_sound(case: Path) -> None:
     flow = store.read_flow(case / "flow")
     assert flow.numerics["mass_imbalance_percent"] < 0.5
     assert flow.numerics["converged"], case.name
-    assert 0.2 < np.median(flow.wall_fields["TAWSS"]) < 20.0
+    artery = flow.region != REGION_SAC  # a giant sac has next to no shear: AN11's is three quarters of its wall
+    assert 0.2 < np.median(flow.wall_fields["TAWSS"][artery]) < 20.0
     assert (case / "report/report.html").stat().st_size > 100_000
 
 
