@@ -2,6 +2,10 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/vector.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include <algorithm>
 #include <stdexcept>
 
@@ -41,9 +45,12 @@ nb::dict setup(const Lattice& self) {
     const std::size_t fit_cells = static_cast<std::size_t>(self.fits.count) * self.fits.cells;
     std::vector<float> share;
     for (const std::vector<float>& row : self.walls.share) share.insert(share.end(), row.begin(), row.end());
+    std::vector<float> fit_weight(kTerms * fit_cells);
+    for (std::size_t k = 0; k < fit_weight.size(); ++k)
+        fit_weight[k] = self.fits.unit[k / self.fits.cells] * static_cast<float>(self.fits.weight[k]);
     std::vector<std::int32_t> slots;
     for (int i = 1; i < kDirections; ++i)
-        for (std::size_t x = 0; x < stride; ++x) slots.push_back(self.slot(i, static_cast<int>(x)));
+        for (std::size_t x = 0; x < stride; ++x) slots.push_back(self.streaming.slot(i, static_cast<int>(x)));
     all["slots"] = give(std::move(slots), {kDirections - 1, stride});
     all["wall_cells"] = nb::make_tuple(copy(self.walls.cell), copy(self.walls.cell_1), copy(self.walls.cell_2));
     all["wall_shares"] = give(std::move(share), {kWallShares, links});
@@ -51,7 +58,7 @@ nb::dict setup(const Lattice& self) {
     all["wall_weight"] = self.walls.total_weight;
     all["wall_fit"] = copy(self.walls.fit);
     all["fits"] = nb::make_tuple(self.fits.count, self.fits.cells, copy(self.fits.cell, fit_cells),
-                                 copy(self.fits.weight, kTerms * fit_cells));
+                                 give(std::move(fit_weight), {kTerms * fit_cells}));
     all["refit"] = kRefit;
     all["block"] = kBlock;
     all["relaxation"] = nb::make_tuple(self.relaxation.keep, self.relaxation.keep_third, copy(self.relaxation_table),
@@ -91,21 +98,44 @@ nb::tuple cross(Array<double> points, Array<std::int32_t> triangles, std::vector
                           give(std::move(c.link_triangle), {links}), give(std::move(c.link_distance), {links}));
 }
 
+// What was freed goes back to the system; the C library would keep a good part of it.
+void give_back_memory() {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
+
 }  // namespace
 
 NB_MODULE(_core, m) {
     m.doc() = "Sparse lattice-Boltzmann kernel.";
+    m.def("give_back_memory", &give_back_memory);
     m.attr("device_source") = kDeviceSource;
     m.def("cross_surface", &cross, "points"_a, "triangles"_a, "shape"_a, "threads"_a);
-    nb::class_<Lattice>(m, "Lattice")
+    nb::class_<Streaming>(m, "Streaming")
         .def(
             "__init__",
-            [](Lattice* self, Array<std::int32_t> neighbors) {
+            [](Streaming* self, Array<std::int32_t> neighbors) {
                 require(neighbors.ndim() == 2 && neighbors.shape(0) == kDirections - 1, "neighbors must be (26, n)");
                 require(neighbors.shape(1) < (1u << 31) / kDirections - kBlock, "too many cells for 32-bit slots");
-                new (self) Lattice(static_cast<int>(neighbors.shape(1)), neighbors.data());
+                new (self) Streaming(static_cast<int>(neighbors.shape(1)), neighbors.data());
             },
             "neighbors"_a)
+        .def(
+            "neighbors",
+            [](const Streaming& self, Array<std::int32_t> cell, Array<std::int32_t> direction) {
+                require(direction.size() == cell.size(), "one direction for each cell");
+                std::vector<std::int32_t> out(cell.size());
+                for (std::size_t k = 0; k < out.size(); ++k) {
+                    const int i = direction.data()[k], x = cell.data()[k];
+                    require(i > 0 && i < kDirections && x >= 0 && x < self.cells, "there is no such cell or direction");
+                    out[k] = self.neighbor(i, x);
+                }
+                return give(std::move(out), {cell.size()});
+            },
+            "cell"_a, "direction"_a);
+    nb::class_<Lattice>(m, "Lattice")
+        .def(nb::init<const Streaming&>(), "streaming"_a, nb::keep_alive<1, 2>())
         .def_prop_ro("cells", &Lattice::cells)
         .def_prop_ro("stride", &Lattice::stride)
         .def("setup", &setup)
@@ -119,22 +149,25 @@ NB_MODULE(_core, m) {
         .def(
             "set_walls",
             [](Lattice& self, Array<std::int32_t> cell, Array<std::int32_t> direction, Array<float> coefficients,
-               Array<std::int32_t> fit, Array<std::int32_t> fit_cells, Array<float> fit_weights) {
+               Array<std::int32_t> fit, Array<std::int32_t> fit_cells, Array<std::int16_t> fit_weights,
+               Array<float> fit_units) {
                 require(coefficients.size() == kWallShares * cell.size() && direction.size() == cell.size() &&
                             fit.size() == cell.size(),
                         "one row for each link");
-                require(fit_cells.ndim() == 2 && fit_weights.size() == kTerms * fit_cells.size(),
-                        "fit_cells must be (n, k), fit_weights (n, 5, k)");
+                require(fit_cells.ndim() == 2 && fit_weights.size() == kTerms * fit_cells.size() &&
+                            fit_units.size() == kTerms * fit_cells.shape(0),
+                        "fit_cells must be (n, k), fit_weights (n, 5, k), fit_units (n, 5)");
                 WallFits fits;
                 fits.count = static_cast<int>(fit_cells.shape(0));
                 fits.cells = static_cast<int>(fit_cells.shape(1));
                 fits.cell = fit_cells.data();
                 fits.weight = fit_weights.data();
+                fits.unit = fit_units.data();
                 self.set_walls(static_cast<int>(cell.size()), cell.data(), direction.data(), coefficients.data(),
                                fit.data(), std::move(fits));
             },
             "cell"_a, "direction"_a, "coefficients"_a, "fit"_a, "fit_cells"_a.noconvert(), "fit_weights"_a.noconvert(),
-            nb::keep_alive<1, 6>(), nb::keep_alive<1, 7>())
+            "fit_units"_a.noconvert(), nb::keep_alive<1, 6>(), nb::keep_alive<1, 7>(), nb::keep_alive<1, 8>())
         .def(
             "add_inlet",
             [](Lattice& self, Array<std::int32_t> cell, Array<std::int32_t> direction, Array<float> gain) {

@@ -36,13 +36,12 @@ void fill_with_zeros(std::vector<float>& values, std::size_t count) {
 
 }  // namespace
 
-Lattice::Lattice(int cells, const std::int32_t* neighbors) : step_(best_step()) {
+Streaming::Streaming(int cells, const std::int32_t* neighbors) : cells(cells) {
     const int blocks = (cells + kBlock - 1) / kBlock;
-    const std::size_t stride = static_cast<std::size_t>(blocks) * kBlock;
-    fill_with_zeros(populations, kDirections * stride);
-    const auto slot = [=](int i, int x) {
+    stride = blocks * kBlock;
+    const auto slot = [=, this](int i, int x) {
         const int y = x < cells ? neighbors[static_cast<std::size_t>(i - 1) * cells + x] : -1;
-        return static_cast<std::int32_t>(y >= 0 ? i * stride + y : opposite(i) * stride + x);
+        return y >= 0 ? i * stride + y : opposite(i) * stride + x;
     };
     for (int block = 0; block < blocks; ++block) {
         std::vector<Run> found[kDirections];
@@ -50,34 +49,42 @@ Lattice::Lattice(int cells, const std::int32_t* neighbors) : step_(best_step()) 
         for (int i = 1; i < kDirections; ++i) {
             for (int lane = 0; lane < kBlock; ++lane) {
                 const std::int32_t base = slot(i, block * kBlock + lane) - lane;
-                const auto same = [base](const Run& run) { return run.base == base; };
+                const auto same = [base](const Run& known) { return known.base == base; };
                 const auto known = std::find_if(found[i].begin(), found[i].end(), same);
-                Run& run = known == found[i].end() ? found[i].emplace_back(Run{base}) : *known;
-                run.lanes |= 1u << lane;
+                Run& lanes = known == found[i].end() ? found[i].emplace_back(Run{base}) : *known;
+                lanes.lanes |= 1u << lane;
             }
             each = std::max(each, found[i].size());
         }
-        runs_.push_back({static_cast<std::uint32_t>(run_.size()), static_cast<std::uint16_t>(each), 0});
+        runs.push_back({static_cast<std::uint32_t>(run.size()), static_cast<std::uint32_t>(each)});
         for (int i = 1; i < kDirections; ++i) {
             found[i].resize(each, Run{found[i][0].base, 0});
-            run_.insert(run_.end(), found[i].begin(), found[i].end());
+            run.insert(run.end(), found[i].begin(), found[i].end());
         }
     }
-    cells_ = {cells, static_cast<int>(stride), populations.data(), run_.data(), runs_.data(), nullptr};
-    momentum_.assign(3 * stride, 0.0f);
+    run.shrink_to_fit();
 }
 
-int Lattice::slot(int direction, int cell) const {
-    const Runs& runs = runs_[cell / kBlock];
-    const Run* run = run_.data() + runs.first + (direction - 1) * runs.each;
+int Streaming::slot(int direction, int cell) const {
+    const Runs& of_block = runs[cell / kBlock];
+    const Run* at = run.data() + of_block.first + (direction - 1) * of_block.each;
     const int lane = cell % kBlock;
-    while (!(run->lanes >> lane & 1u)) ++run;
-    return run->base + lane;
+    while (!(at->lanes >> lane & 1u)) ++at;
+    return at->base + lane;
 }
 
-int Lattice::neighbor(int direction, int cell) const {
+int Streaming::neighbor(int direction, int cell) const {
     const int at = slot(direction, cell);
-    return at / cells_.stride == direction ? at % cells_.stride : -1;
+    return at / stride == direction ? at % stride : -1;
+}
+
+Lattice::Lattice(const Streaming& on) : streaming(on), step_(best_step()) {
+    const std::size_t stride = streaming.stride;
+    fill_with_zeros(populations, kDirections * stride);
+    momentum_.assign(3 * stride, 0.0f);
+    opens_.assign(stride / kBlock, 0);
+    cells_ = {streaming.cells,       streaming.stride, populations.data(), streaming.run.data(),
+              streaming.runs.data(), opens_.data(),    momentum_.data()};
 }
 
 void Lattice::set_walls(int count, const std::int32_t* cell, const std::int32_t* direction, const float* coefficients,
@@ -109,7 +116,7 @@ void Lattice::set_walls(int count, const std::int32_t* cell, const std::int32_t*
     walls.offset.assign(links, 0.0f);
     for (int k = 0; k < count; ++k) {
         const int x = cell[k], back = opposite(direction[k]), at = place[k];
-        const int behind = neighbor(back, x), far = behind < 0 ? -1 : neighbor(back, behind);
+        const int behind = streaming.neighbor(back, x), far = behind < 0 ? -1 : streaming.neighbor(back, behind);
         walls.cell[at] = x;
         walls.cell_1[at] = behind < 0 ? x : behind;
         walls.cell_2[at] = far < 0 ? x : far;
@@ -128,26 +135,26 @@ void Lattice::set_walls(int count, const std::int32_t* cell, const std::int32_t*
 
 // What a thread does in a step: its blocks of cells; the wall links that touch no others, in the order in which these
 // are done, so that they find them in the cache; and those that have to wait for other threads' cells.
-struct Lattice::Share {
+struct Lattice::Work {
     int first, end;
     std::vector<WallPart> own, late;
 };
 
-std::vector<Lattice::Share> Lattice::shares(int threads) const {
+std::vector<Lattice::Work> Lattice::work_of(int threads) const {
     const std::int64_t blocks = cells_.stride / kBlock;
-    std::vector<Share> all(threads);
+    std::vector<Work> all(threads);
     for (int rank = 0; rank < threads; ++rank) {
         all[rank].first = static_cast<int>(blocks * rank / threads);
         all[rank].end = static_cast<int>(blocks * (rank + 1) / threads);
     }
     for (const WallPart& part : walls.parts) {
         const int x = walls.cell[part.first * kBlock] / kBlock;
-        Share& share = *std::find_if(all.begin(), all.end(), [x](const Share& s) { return x < s.end; });
-        const bool own = part.lowest >= share.first && part.highest < share.end;
-        (own ? share.own : share.late).push_back(part);
+        Work& work = *std::find_if(all.begin(), all.end(), [x](const Work& w) { return x < w.end; });
+        const bool own = part.lowest >= work.first && part.highest < work.end;
+        (own ? work.own : work.late).push_back(part);
     }
-    for (Share& share : all)
-        std::stable_sort(share.own.begin(), share.own.end(),
+    for (Work& work : all)
+        std::stable_sort(work.own.begin(), work.own.end(),
                          [](const WallPart& a, const WallPart& b) { return a.highest < b.highest; });
     return all;
 }
@@ -161,14 +168,14 @@ void Lattice::run(int pairs, const double amplitude[2], const double phase[2], i
     const int steps = 2 * pairs, wall_blocks = static_cast<int>(walls.direction.size());
     std::vector<double> gained[2] = {std::vector<double>(threads, 0.0), std::vector<double>(threads, 0.0)};
     gained[1][0] = leak;
-    std::vector<Share> all;
+    std::vector<Work> all;
 #pragma omp parallel num_threads(threads)
     {
         const int rank = omp_get_thread_num(), team = omp_get_num_threads();
         const auto part = [team](int count, int of) { return static_cast<int>(std::int64_t(count) * of / team); };
 #pragma omp single
-        all = shares(team);
-        const Share& share = all[rank];
+        all = work_of(team);
+        const Work& mine = all[rank];
         for (int step = 0; step < steps; ++step) {
             const bool swapped = step % 2 == 0, refit = step % kRefit == 0;
             const std::vector<double>& last = gained[1 - step % 2];
@@ -180,28 +187,28 @@ void Lattice::run(int pairs, const double amplitude[2], const double phase[2], i
                 return step_.walls(cells_, walls, swapped, static_cast<float>(rate), links.first, links.end);
             };
             double gain = 0.0;
-            int done = share.first;
+            int done = mine.first;
             if (!refit)
-                for (const WallPart& links : share.own) {
+                for (const WallPart& links : mine.own) {
                     if (links.highest >= done) {
                         collide(done, links.highest + 1);
                         done = links.highest + 1;
                     }
                     gain += pass(links);
                 }
-            collide(done, share.end);
+            collide(done, mine.end);
 #pragma omp barrier
             if (refit) {
                 step_.fit(cells_, fits, part(fits.count, rank), part(fits.count, rank + 1));
 #pragma omp barrier
                 step_.offsets(cells_, walls, fits, part(wall_blocks, rank), part(wall_blocks, rank + 1));
 #pragma omp barrier
-                for (const WallPart& links : share.own) gain += pass(links);
+                for (const WallPart& links : mine.own) gain += pass(links);
             }
             if (rank == 0)
                 pass_openings(amplitude[0] + (amplitude[1] - amplitude[0]) * (step + 1) / steps,
                               phase[0] + phase[1] * (step + 1));
-            for (const WallPart& links : share.late) gain += pass(links);
+            for (const WallPart& links : mine.late) gain += pass(links);
             gained[step % 2][rank] = gain;
 #pragma omp barrier
         }
@@ -212,26 +219,30 @@ void Lattice::run(int pairs, const double amplitude[2], const double phase[2], i
 }
 
 void Lattice::fields(float* out, int threads) const {
-    const int blocks = cells_.stride / kBlock;
-    std::vector<float> padded(10 * static_cast<std::size_t>(cells_.stride));
+    const std::size_t count = cells_.count;
 #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int block = 0; block < blocks; ++block) step_.fields(cells_, block, block + 1, padded.data());
-    for (int k = 0; k < 10; ++k)
-        std::copy_n(padded.data() + static_cast<std::size_t>(k) * cells_.stride, cells_.count,
-                    out + static_cast<std::size_t>(k) * cells_.count);
+    for (int block = 0; block < cells_.stride / kBlock; ++block) {
+        alignas(64) float of_block[10 * kBlock];
+        step_.fields(cells_, block, of_block);
+        const std::size_t first = static_cast<std::size_t>(block) * kBlock;
+        for (int k = 0; k < 10; ++k)
+            std::copy_n(of_block + k * kBlock, std::min<std::size_t>(kBlock, count - first), out + k * count + first);
+    }
 }
 
 float Lattice::peak_speed(int threads) const {
-    std::vector<float> all(10 * static_cast<std::size_t>(cells_.count));
-    fields(all.data(), threads);
-    const std::size_t n = cells_.count;
     float peak = 0.0f;
     bool finite = true;
-    for (std::size_t x = 0; x < n; ++x) {
-        const float square =
-            all[n + x] * all[n + x] + all[2 * n + x] * all[2 * n + x] + all[3 * n + x] * all[3 * n + x];
-        finite &= std::isfinite(square);
-        peak = std::max(peak, square);
+#pragma omp parallel for num_threads(threads) schedule(static) reduction(max : peak) reduction(&& : finite)
+    for (int block = 0; block < cells_.stride / kBlock; ++block) {
+        alignas(64) float of_block[10 * kBlock];
+        step_.fields(cells_, block, of_block);
+        for (int x = 0; x < std::min(kBlock, cells_.count - block * kBlock); ++x) {
+            const float u = of_block[kBlock + x], v = of_block[2 * kBlock + x], w = of_block[3 * kBlock + x];
+            const float square = u * u + v * v + w * w;
+            finite = finite && std::isfinite(square);
+            peak = std::max(peak, square);
+        }
     }
     return finite ? std::sqrt(peak) : NAN;
 }

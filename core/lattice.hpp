@@ -38,17 +38,29 @@ struct Run {
 // number before it begins.
 struct Runs {
     std::uint32_t first = 0;
-    std::uint16_t each = 1;
-    std::uint16_t opens = 0;  // whether a cell has a link to an inlet or outlet
+    std::uint32_t each = 1;
+};
+
+// Where what leaves the cells goes. Lattices on the same cells share it: of the neighbors nothing else is kept.
+class Streaming {
+  public:
+    Streaming(int cells, const std::int32_t* neighbors);  // neighbors (26, cells), -1 where there is no fluid
+
+    int slot(int direction, int cell) const;      // where what leaves the cell along it goes
+    int neighbor(int direction, int cell) const;  // -1 where there is none
+    int cells, stride;
+    std::vector<Run> run;    // by block, then direction 1..26
+    std::vector<Runs> runs;  // (stride / kBlock,)
 };
 
 struct Cells {
     int count = 0;
     int stride = 0;
-    float* f = nullptr;          // (27, stride)
-    const Run* run = nullptr;    // by block, then direction 1..26: where what leaves along it goes
-    const Runs* runs = nullptr;  // (stride / kBlock,)
-    float* momentum = nullptr;   // (3, stride), of the last collision that was asked for it; at openings of the last
+    float* f = nullptr;        // (27, stride)
+    const Run* run = nullptr;  // of `Streaming`
+    const Runs* runs = nullptr;
+    const std::uint8_t* opens = nullptr;  // (stride / kBlock,): whether a cell has a link to an inlet or outlet
+    float* momentum = nullptr;  // (3, stride), of the last collision that was asked for it; at openings of the last
 };
 
 // The blocks of links of kPart blocks of cells, and the first and last block of cells that they touch.
@@ -77,10 +89,11 @@ struct WallLinks {
 
 // Fits of the velocity beside the wall: kTerms coefficients of each component, from the momentum of some cells.
 struct WallFits {
-    int count = 0, cells = 0;            // fits, and cells of each
-    const std::int32_t* cell = nullptr;  // (count, cells), the caller's, as is
-    const float* weight = nullptr;       // (count, kTerms, cells)
-    std::vector<float> found;            // (count, kTerms, 3)
+    int count = 0, cells = 0;              // fits, and cells of each
+    const std::int32_t* cell = nullptr;    // (count, cells), the caller's, as are the weights
+    const std::int16_t* weight = nullptr;  // (count, kTerms, cells), in units of
+    const float* unit = nullptr;           // (count, kTerms)
+    std::vector<float> found;              // (count, kTerms, 3)
 };
 
 struct Step {
@@ -90,7 +103,7 @@ struct Step {
     double (*walls)(const Cells&, const WallLinks&, bool swapped, float give_back, int first_block, int end_block);
     void (*fit)(const Cells&, WallFits&, int first, int end);
     void (*offsets)(const Cells&, WallLinks&, const WallFits&, int first_block, int end_block);
-    void (*fields)(const Cells&, int first_block, int end_block, float* out);  // out (10, stride)
+    void (*fields)(const Cells&, int block, float* out);  // out (10, kBlock)
 };
 Step step_baseline();
 Step step_wide();
@@ -128,7 +141,7 @@ struct Load {
 
 class Lattice {
   public:
-    Lattice(int cells, const std::int32_t* neighbors);  // neighbors (26, cells), -1 where there is no fluid
+    explicit Lattice(const Streaming& streaming);  // which has to outlive it
 
     // coefficients: a, b, c, d, v0, v1 and the terms of each link; fit: which of `fits` is the link's.
     void set_walls(int count, const std::int32_t* cell, const std::int32_t* direction, const float* coefficients,
@@ -148,9 +161,9 @@ class Lattice {
     void fields(float* out, int threads) const;  // (10, cells)
     float peak_speed(int threads) const;         // NaN where a population is not finite
 
-    int slot(int direction, int cell) const;  // where what leaves the cell along it goes
     int cells() const { return cells_.count; }
     int stride() const { return cells_.stride; }
+    const Streaming& streaming;
     std::vector<float> populations;
     Relaxation relaxation;
     std::vector<float> relaxation_table;
@@ -168,8 +181,8 @@ class Lattice {
     double leak = 0.0;
 
   private:
-    struct Share;
-    std::vector<Share> shares(int threads) const;
+    struct Work;
+    std::vector<Work> work_of(int threads) const;
     void pass_openings(double amplitude, double phase);
     double pass_outlet(const Outlet& outlet);
     void follow_shares();
@@ -177,12 +190,10 @@ class Lattice {
     double pass_inlet(const Inlet& inlet, double amplitude, double phase);
     void let_out(const Inlet& inlet, double flow);
     float outward_momentum(int x, const float* normal, float (&j)[3]) const;
-    int neighbor(int direction, int cell) const;
 
     Cells cells_;
     Step step_;
-    std::vector<Run> run_;
-    std::vector<Runs> runs_;
+    std::vector<std::uint8_t> opens_;
     std::vector<float> momentum_;
     double inflow_now_ = 0.0;
     std::vector<double> inlet_sum_, outlet_sum_;

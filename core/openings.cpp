@@ -13,7 +13,7 @@ void Lattice::add_inlet(int links, const std::int32_t* cell, const std::int32_t*
     inlet.gain.assign(gain, gain + static_cast<std::size_t>(rows) * links);
     float length = 0.0f;
     for (int k = 0; k < links; ++k) {
-        runs_[cell[k] / kBlock].opens = 1;
+        opens_[cell[k] / kBlock] = 1;
         inlet.back.push_back(opposite(direction[k]) * cells_.stride + cell[k]);
         for (int a = 0; a < 3; ++a) inlet.normal[a] += weight(direction[k]) * kVelocity[direction[k]][a];
     }
@@ -27,7 +27,7 @@ void Lattice::add_inlet(int links, const std::int32_t* cell, const std::int32_t*
 void Lattice::add_outlet(int links, const std::int32_t* cell, const std::int32_t* direction, const float* normal,
                          float share, float density, float impedance, float integral) {
     Outlet outlet;
-    for (int k = 0; k < links; ++k) runs_[cell[k] / kBlock].opens = 1;
+    for (int k = 0; k < links; ++k) opens_[cell[k] / kBlock] = 1;
     outlet.cell.assign(cell, cell + links);
     outlet.direction.assign(direction, direction + links);
     std::copy(normal, normal + 3, outlet.normal);

@@ -92,7 +92,7 @@ inline Vector keep_of(const Relaxation& r, Moments<Vector>& m) {
 
 inline void collide_in_place(const Cells& c, const Relaxation& r, bool momentum, int x, Vector (&f)[kDirections]) {
     Moments<Vector> m = moments(f);
-    if (momentum || c.runs[x / kBlock].opens)
+    if (momentum || c.opens[x / kBlock])
         for (int k = 0; k < 3; ++k) store(c.momentum + k * static_cast<std::size_t>(c.stride) + x, m.momentum[k]);
     if (r.table)
         collide(m, keep_of(r, m), r.keep_third, f);
@@ -212,12 +212,15 @@ void fit(const Cells& c, WallFits& fits, int first, int end) {
     const std::size_t stride = c.stride;
     for (int k = first; k < end; ++k) {
         const std::int32_t* cell = fits.cell + static_cast<std::size_t>(fits.cells) * k;
-        const float* weight = fits.weight + static_cast<std::size_t>(kTerms * fits.cells) * k;
+        const std::int16_t* weight = fits.weight + static_cast<std::size_t>(kTerms * fits.cells) * k;
         float sum[kTerms][3] = {};
         for (int n = 0; n < fits.cells; ++n)
             for (int t = 0; t < kTerms; ++t)
                 for (int a = 0; a < 3; ++a) sum[t][a] += weight[t * fits.cells + n] * c.momentum[a * stride + cell[n]];
-        std::memcpy(fits.found.data() + static_cast<std::size_t>(3 * kTerms) * k, sum, sizeof sum);
+        const float* unit = fits.unit + static_cast<std::size_t>(kTerms) * k;
+        float* found = fits.found.data() + static_cast<std::size_t>(3 * kTerms) * k;
+        for (int t = 0; t < kTerms; ++t)
+            for (int a = 0; a < 3; ++a) found[3 * t + a] = unit[t] * sum[t][a];
     }
 }
 
@@ -247,15 +250,15 @@ void offsets(const Cells& c, WallLinks& w, const WallFits& fits, int first, int 
     }
 }
 
-void fields(const Cells& c, int first, int end, float* out) {
+void fields(const Cells& c, int block, float* out) {
     const std::size_t stride = c.stride;
-    for (int x = first * kBlock; x < end * kBlock; x += kLanes) {
+    for (int lane = 0; lane < kBlock; lane += kLanes, out += kLanes) {
         Vector f[kDirections];
-        for (int i = 0; i < kDirections; ++i) f[i] = load(c.f + i * stride + x);
+        for (int i = 0; i < kDirections; ++i) f[i] = load(c.f + i * stride + block * kBlock + lane);
         const Moments<Vector> m = moments(f);
-        store(out + x, m.density);
-        for (int k = 0; k < 3; ++k) store(out + (1 + k) * stride + x, m.momentum[k]);
-        for (int k = 0; k < 6; ++k) store(out + (4 + k) * stride + x, m.stress[k]);
+        store(out, m.density);
+        for (int k = 0; k < 3; ++k) store(out + (1 + k) * kBlock, m.momentum[k]);
+        for (int k = 0; k < 6; ++k) store(out + (4 + k) * kBlock, m.stress[k]);
     }
 }
 

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from aneuflow.types import Float32Array, FloatArray, IntArray
 
 def cross_surface(
@@ -11,11 +14,17 @@ def cross_surface(
 
 device_source: str  # of the GPU's kernels
 
+def give_back_memory() -> None: ...
+
+class Streaming:
+    def __init__(self, neighbors: IntArray) -> None: ...
+    def neighbors(self, cell: IntArray, direction: IntArray) -> IntArray: ...
+
 class Lattice:
     controls: Sequence[float]
     populations: Float32Array
     stored: Sequence[float]
-    def __init__(self, neighbors: IntArray) -> None: ...
+    def __init__(self, streaming: Streaming) -> None: ...
     @property
     def cells(self) -> int: ...
     @property
@@ -29,7 +38,8 @@ class Lattice:
         coefficients: Float32Array,
         fit: IntArray,
         fit_cells: IntArray,
-        fit_weights: Float32Array,
+        fit_weights: npt.NDArray[np.int16],
+        fit_units: Float32Array,
     ) -> None: ...
     def add_inlet(self, cell: IntArray, direction: IntArray, gain: Float32Array) -> None: ...
     def add_outlet(

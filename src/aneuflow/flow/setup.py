@@ -22,6 +22,7 @@ from aneuflow.types import (
     WALL_PATCH,
     BoundaryConditions,
     Cap,
+    Float32Array,
     FloatArray,
     InletCondition,
     IntArray,
@@ -71,7 +72,7 @@ class Domain:
     voxels: Voxels
     link_patch: IntArray
     fits: WallFits
-    wall_distance: FloatArray
+    wall_distance: Float32Array
 
     def links(self, patch: int) -> npt.NDArray[np.intp]:
         return np.flatnonzero(self.link_patch == patch)
@@ -112,7 +113,8 @@ def build_domain(model: LumenModel, boundary: BoundaryConditions, spacing_mm: fl
             )
     walls = surface.surface.triangles[surface.patch == WALL_PATCH]
     links = np.flatnonzero(patch == WALL_PATCH)
-    return Domain(voxels, patch, *wall_fits(voxels, links, surface.surface.points, walls, threads))
+    fits, distance = wall_fits(voxels, links, surface.surface.points, walls, threads)
+    return Domain(voxels, patch, fits, distance)
 
 
 def _check_memory(surface: PatchedSurface, spacing_mm: float) -> None:
@@ -136,7 +138,8 @@ def build_lattice(
 
     Raises InputError where a boundary condition names no cap, or outlets have conditions that do not go together.
     """
-    lattice = core.Lattice(domain.voxels.neighbors)
+    core.give_back_memory()
+    lattice = core.Lattice(domain.voxels.streaming)
     walls = domain.links(WALL_PATCH)
     tau = relaxation_time(boundary, units)
     rear, fits = behind(domain.voxels, walls), domain.fits
@@ -144,7 +147,10 @@ def build_lattice(
     terms = wall_terms(domain.voxels, walls, fits, shares, rear, tau, PRODUCT)
     coefficients = np.ascontiguousarray(np.column_stack([shares, terms]))
     needed = slice(None) if terms.any() else slice(0)
-    lattice.set_walls(*domain.arrays(walls), coefficients, fits.of_link, fits.cells[needed], fits.weights[needed])
+    lattice.set_walls(
+        *domain.arrays(walls), coefficients, fits.of_link, fits.cells[needed], fits.weights[needed], fits.units[needed]
+    )
+    del rear, shares, terms, coefficients
     caps = {cap.id: cap for cap in model.extended_caps}
     for id in cap_ids(boundary):
         if id not in caps:
@@ -160,6 +166,7 @@ def build_lattice(
     else:
         table = relaxation_table(blood.model, blood.parameters, blood.density, units.spacing_m, units.time_step_s, subgrid)
         lattice.set_relaxation_table(table.keep, table.first_bits, table.shift, third_order_keep(tau))
+    core.give_back_memory()
     return lattice
 
 

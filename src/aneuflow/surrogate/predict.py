@@ -175,8 +175,10 @@ def still(model: LumenModel) -> FlowSolution:
     voxels = voxelize(lumen.surface.points, lumen.surface.triangles, _NODE_SPACING_MM)
     velocity = np.tile(np.array([1.0, 0.0, 0.0], dtype=np.float32), (voxels.count, 1))
     # One cell, the first with a neighbor along x: all that is read of the cells is how far its corners are apart.
-    start = int(np.flatnonzero(voxels.neighbors[0] >= 0)[0])
-    pair = np.array([start, int(voxels.neighbors[0][start])], dtype=np.int32)
+    every = np.arange(voxels.count, dtype=np.int32)
+    following = voxels.streaming.neighbors(every, np.ones_like(every))
+    start = int(np.flatnonzero(following >= 0)[0])
+    pair = np.array([start, following[start]], dtype=np.int32)
     volume = VolumeField(voxels.points, velocity, np.zeros(voxels.count, np.float32), np.tile(pair, (1, 4)))
     nothing = np.zeros(len(used), dtype=np.float32)
     shear = np.zeros((len(used), 3), dtype=np.float32)

@@ -69,7 +69,7 @@ def state() -> tuple[np.ndarray, np.ndarray]:
 
 def test_two_steps_equal_numpys(state: tuple[np.ndarray, np.ndarray]) -> None:
     f, neighbors = state
-    lattice = core.Lattice(neighbors)
+    lattice = core.Lattice(core.Streaming(neighbors))
     lattice.populations = f
     lattice.set_newtonian(TAU, KEEP_THIRD)
     lattice.run(1, 1.0, 1.0, 0.0, 0.0, 1)
@@ -81,7 +81,7 @@ def test_two_steps_equal_numpys(state: tuple[np.ndarray, np.ndarray]) -> None:
 
 def test_a_closed_box_keeps_its_mass(state: tuple[np.ndarray, np.ndarray]) -> None:
     f, neighbors = state
-    lattice = core.Lattice(neighbors)
+    lattice = core.Lattice(core.Streaming(neighbors))
     lattice.populations = f
     lattice.set_newtonian(TAU, KEEP_THIRD)
     lattice.run(50, 1.0, 1.0, 0.0, 0.0, 2)

@@ -38,7 +38,7 @@ def away_from_ends(domain: Domain) -> np.ndarray:
 
 
 def found(fits: WallFits, velocity: np.ndarray) -> np.ndarray:
-    return np.einsum("nck,nk->nc", fits.weights, velocity[fits.cells])
+    return np.einsum("nck,nk->nc", fits.weights_of(np.arange(len(fits.cells))), velocity[fits.cells])
 
 
 def test_the_wall_lies_where_it_is_and_bends_as_it_does(tube: Domain) -> None:
@@ -75,7 +75,8 @@ def test_nothing_is_missed_of_a_velocity_that_is_linear_on_a_flat_wall() -> None
     fits = WallFits(
         np.arange(count, dtype=np.int32),
         np.zeros((count, 27), dtype=np.int32),
-        np.zeros((count, 5, 27), dtype=np.float32),
+        np.zeros((count, 5, 27), dtype=np.int16),
+        np.ones((count, 5), dtype=np.float32),
         -distance * slope,
         np.tile(inward, (count, 1)),
         np.zeros((count, 3, 3)),
@@ -93,7 +94,7 @@ def test_a_correction_is_never_larger_than_the_velocities_it_comes_from(tube: Do
     rear = behind(tube.voxels, links)
     shares = wall_coefficients(tube.voxels.link_distance[links], rear, TAU)
     terms = wall_terms(tube.voxels, links, tube.fits, shares, rear, TAU, PRODUCT)
-    size = np.abs(np.einsum("nc,nck->nk", terms, tube.fits.weights[tube.fits.of_link])).sum(axis=1)
+    size = np.abs(np.einsum("nc,nck->nk", terms, tube.fits.weights_of(tube.fits.of_link))).sum(axis=1)
     assert size.max() <= 3.0 * 1.5 * 1.0001
     assert (size[rear.count < 2] == 0.0).all()
 

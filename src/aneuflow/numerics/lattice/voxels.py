@@ -20,15 +20,15 @@ _OFFSET = np.array([0.3819660, 0.4142136, 0.3028876])
 class Voxels:
     """Cells of a lattice and its links that a surface cuts.
 
-    points (n, 3) float64, in the surface's unit; lattice (n, 3) int32 coordinates, x fastest; neighbors (26, n) int32, -1
-    across the surface. Of each cut link, by ascending cell: cell, direction (1..26), triangle (-1 where none was found) and
-    distance (float32, in units of the link).
+    points (n, 3) float64, in the surface's unit; lattice (n, 3) int32 coordinates, x fastest; streaming: which cells are
+    neighbors and not across the surface. Of each cut link, by ascending cell: cell, direction (1..26), triangle (-1 where none
+    was found) and distance (float32, in units of the link).
     """
 
     spacing: float
     origin: FloatArray
     lattice: IntArray
-    neighbors: IntArray
+    streaming: core.Streaming
     link_cell: IntArray
     link_direction: IntArray
     link_triangle: IntArray
@@ -53,40 +53,33 @@ def voxelize(points: FloatArray, triangles: IntArray, spacing: float, threads: i
     lattice, neighbors, cell, direction, triangle, distance = crossed
     # By cell: an outlet works through a cell's links in one go, and the wall pass stays near in memory.
     order = np.argsort(cell, kind="stable")
-    links = cell[order], direction[order], triangle[order]
-    return _largest_component(Voxels(spacing, origin, lattice, neighbors, *links, distance[order]))
+    cell, direction, triangle, distance = cell[order], direction[order], triangle[order], distance[order]
+    kept = _largest_component(neighbors)
+    if not kept.all():
+        number = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
+        neighbors = neighbors[:, kept]
+        neighbors = np.ascontiguousarray(np.where(neighbors >= 0, number[neighbors], -1).astype(np.int32))
+        links = kept[cell]
+        lattice, cell, direction = lattice[kept], number[cell[links]], direction[links]
+        triangle, distance = triangle[links], distance[links]
+    return Voxels(spacing, origin, lattice, core.Streaming(neighbors), cell, direction, triangle, distance)
 
 
-def _largest_component(voxels: Voxels) -> Voxels:
-    if voxels.count == 0:
-        return voxels
+def _largest_component(neighbors: IntArray) -> npt.NDArray[np.bool_]:
+    """(n,): which cells are in it."""
+    if neighbors.shape[1] == 0:
+        return np.zeros(0, dtype=bool)
     # Cells one behind the other along x are a row; the graph is that of the rows, which are far fewer.
-    row = np.cumsum(voxels.neighbors[1] < 0) - 1
+    row = np.cumsum(neighbors[1] < 0) - 1
     pairs = []
-    for other in voxels.neighbors[2::2]:
+    for other in neighbors[2::2]:
         met = np.flatnonzero(other >= 0)
         pair = np.stack([row[met], row[other[met]]], axis=1)
         pairs.append(pair[np.append(True, (np.diff(pair, axis=0) != 0).any(axis=1))[: len(pair)]])
     rows, columns = np.concatenate(pairs).T
     graph = sparse.coo_matrix((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(row[-1] + 1,) * 2)
-    parts, label = csgraph.connected_components(graph, directed=False)
-    if parts == 1:
-        return voxels
-    label = label[row]
-    kept = label == np.argmax(np.bincount(label))
-    number = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
-    neighbors = voxels.neighbors[:, kept]
-    links = kept[voxels.link_cell]
-    return Voxels(
-        voxels.spacing,
-        voxels.origin,
-        voxels.lattice[kept],
-        np.ascontiguousarray(np.where(neighbors >= 0, number[neighbors], -1).astype(np.int32)),
-        number[voxels.link_cell[links]],
-        voxels.link_direction[links],
-        voxels.link_triangle[links],
-        voxels.link_distance[links],
-    )
+    label = csgraph.connected_components(graph, directed=False)[1][row]
+    return np.asarray(label == np.argmax(np.bincount(label)))
 
 
 def cells_inside(voxels: Voxels, points: FloatArray, triangles: IntArray, threads: int = 1) -> npt.NDArray[np.bool_]:

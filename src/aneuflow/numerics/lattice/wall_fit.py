@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,23 +43,28 @@ _AT_ONCE = 5_000  # fits or links made together
 class WallFits:
     """The fits, one for each cell with a link to the wall; lengths in lattice spacings.
 
-    of_link (links,) int32: the fit of each wall link; cells (fits, 27) int32 and weights (fits, 5, 27) float32: g, k, m, a, b
-    from the velocities of those cells; distance (fits,): of the cell from the wall; inward (fits, 3): its gradient;
-    bend (fits, 3, 3): its second derivatives; along (fits, 2, 3): the directions of s and t.
+    of_link (links,) int32: the fit of each wall link; cells (fits, 27) int32 and weights (fits, 5, 27) int16, in units
+    (fits, 5): g, k, m, a, b from the velocities of those cells; distance (fits,): of the cell from the wall; inward (fits, 3):
+    its gradient; bend (fits, 3, 3): its second derivatives; along (fits, 2, 3): the directions of s and t. Others float32.
     """
 
     of_link: IntArray
     cells: IntArray
-    weights: Float32Array
-    distance: FloatArray
-    inward: FloatArray
-    bend: FloatArray
-    along: FloatArray
+    weights: npt.NDArray[np.int16]
+    units: Float32Array
+    distance: Float32Array
+    inward: Float32Array
+    bend: Float32Array
+    along: Float32Array
+
+    def weights_of(self, fits: IntArray) -> FloatArray:
+        """(n, 5, 27), as they are."""
+        return np.asarray(self.weights[fits] * self.units[fits][:, :, None], dtype=np.float64)
 
 
 def wall_fits(
     voxels: Voxels, links: npt.NDArray[np.intp], points: FloatArray, triangles: IntArray, threads: int = 1
-) -> tuple[WallFits, FloatArray]:
+) -> tuple[WallFits, Float32Array]:
     """The fits for `links`, indices into the links of `voxels`, and the distance of cells from the wall, (cells,), NaN where
     no fit needed it; the wall is `triangles` (m, 3) over `points` (n, 3)."""
     cells, of_link = np.unique(voxels.link_cell[links], return_inverse=True)
@@ -74,19 +80,21 @@ def wall_fits(
     depth = np.nan_to_num(distance / voxels.spacing)
     weight = np.exp(-0.5 * (np.where(found, far, 0.0) / _WIDTH) ** 2) * found
 
-    def fitted(at: slice) -> tuple[Float32Array, FloatArray, FloatArray, FloatArray]:
-        return _fit(places[near[at]] - places[cells[at], None], depth[near[at]], depth[cells[at]], weight[at])
+    def fitted(at: slice) -> tuple[npt.NDArray[Any], ...]:
+        weights, *local = _fit(places[near[at]] - places[cells[at], None], depth[near[at]], depth[cells[at]], weight[at])
+        units = np.maximum(np.abs(weights).max(axis=2), 1e-30) / np.iinfo(np.int16).max
+        single = (each.astype(np.float32) for each in (units, depth[cells[at]], *local))
+        return np.rint(weights / units[:, :, None]).astype(np.int16), *single
 
     with ThreadPoolExecutor(threads) as pool:
         parts = list(pool.map(fitted, (slice(first, first + _AT_ONCE) for first in range(0, max(len(cells), 1), _AT_ONCE))))
-    weights, inward, bend, along = (np.concatenate(each) for each in zip(*parts, strict=True))
-    fits = WallFits(of_link.astype(np.int32), near.astype(np.int32), weights, depth[cells], inward, bend, along)
-    return fits, distance
+    fits = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return WallFits(of_link.astype(np.int32), near.astype(np.int32), *fits), distance.astype(np.float32)
 
 
 def _fit(
     offset: FloatArray, distance: FloatArray, own: FloatArray, weight: FloatArray
-) -> tuple[Float32Array, FloatArray, FloatArray, FloatArray]:
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """weights, inward, bend and along of some fits, from the offsets (n, 27, 3) and wall distances (n, 27) of their cells."""
     x, y, z = offset[..., 0], offset[..., 1], offset[..., 2]
     quadric = np.stack([np.ones_like(x), x, y, z, 0.5 * x * x, 0.5 * y * y, 0.5 * z * z, x * y, x * z, y * z], axis=2)
@@ -99,7 +107,7 @@ def _fit(
     weight = np.where(np.abs(depth - distance) > _OTHER_WALL, 0.0, weight)
     s, t = (np.einsum("nkd,nd->nk", offset, along[:, axis]) for axis in (0, 1))
     basis = np.stack([distance, distance**2, distance**3, distance * s, distance * t], axis=2)
-    return _least_squares(basis, weight).astype(np.float32), inward, flat @ second @ flat, along
+    return _least_squares(basis, weight), inward, flat @ second @ flat, along
 
 
 def _least_squares(basis: FloatArray, weight: FloatArray) -> FloatArray:
@@ -125,14 +133,14 @@ def wall_terms(
         c = VELOCITIES[voxels.link_direction[links[at]]].astype(np.float64)
         missing = _missing(c, fits, fits.of_link[at], shares[at], tau, product)
         missing[rear.count[at] < 2] = 0.0
-        size = np.abs(np.einsum("nc,nck->nk", missing, fits.weights[fits.of_link[at]])).sum(axis=1)
+        size = np.abs(np.einsum("nc,nck->nk", missing, fits.weights_of(fits.of_link[at]))).sum(axis=1)
         terms[at] = -3.0 * missing * np.minimum(1.0, largest / np.maximum(size, 1e-12))[:, None]
     return terms
 
 
 def _missing(c: FloatArray, fits: WallFits, fit: IntArray, shares: Float32Array, tau: float, product: float) -> FloatArray:
     """(n, 5): what the rule's `shares` miss of F on links of the directions c (n, 3), for each term of their `fit` (n,)."""
-    d, bend = fits.distance[fit], fits.bend[fit]
+    d, bend = fits.distance[fit].astype(np.float64), fits.bend[fit].astype(np.float64)
     slope = np.einsum("nd,nd->n", c, fits.inward[fit])
     curve = np.einsum("nd,nde,ne->n", c, bend, c)
     spread = np.trace(bend, axis1=1, axis2=2)

@@ -38,8 +38,8 @@ def behind(voxels: Voxels, links: npt.NDArray[np.intp]) -> Behind:
     """What lies behind `links`, indices into the links of `voxels`."""
     cell, direction = voxels.link_cell[links], voxels.link_direction[links]
     back = OPPOSITE[direction]
-    first = voxels.neighbors[back - 1, cell]
-    second = np.where(first >= 0, voxels.neighbors[back - 1, np.maximum(first, 0)], -1)
+    first = voxels.streaming.neighbors(cell, back)
+    second = np.where(first >= 0, voxels.streaming.neighbors(np.maximum(first, 0), back), -1)
     count = ((first >= 0).astype(np.int32) + (second >= 0)).astype(np.int32)
     keys = len(OPPOSITE) * voxels.link_cell.astype(np.int64) + voxels.link_direction
     order = np.argsort(keys)
