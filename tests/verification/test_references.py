@@ -7,7 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from aneuflow.numerics.distance import distance_to_surface
 from aneuflow.numerics.surface import signed_volume
+from aneuflow.types import WALL_PATCH
 from aneuflow.verification import aneumo, nozzle
 from aneuflow.verification.cases import all_cases
 from aneuflow.verification.openfoam import VESSELS, WallReference, conditions, read_vessel
@@ -44,18 +46,23 @@ def test_openfoam_cycle_is_that_of_its_table() -> None:
 def test_aneumo_enters_uniformly_and_lies_in_the_mask() -> None:
     data = shared_data("aneumo").parent
     cloud = aneumo.read_cloud(data)
-    at_inlet = (np.abs((cloud.points - cloud.inlet_mm) @ cloud.inlet_normal) < 1e-3) & (cloud.depth_mm > 0.0)
-    at_inlet &= np.linalg.norm(cloud.points - cloud.inlet_mm, axis=1) < 2.0
-    entering = -cloud.velocity[at_inlet] @ cloud.inlet_normal
+    place, normal = cloud.inlet
+    at_inlet = (np.abs((cloud.points - place) @ normal) < 1e-3) & (cloud.depth_mm > 0.0)
+    at_inlet &= np.linalg.norm(cloud.points - place, axis=1) < 2.0
+    entering = -cloud.velocity[at_inlet] @ normal
     moving = entering[entering > 0.02]
     assert len(moving) > 500
     np.testing.assert_allclose(np.quantile(moving, [0.1, 0.5, 0.9]), 0.3057, atol=5e-4)
     model = aneumo.model_of(data, cloud)
-    inlet = model.caps[0]
-    assert inlet.role == "inlet" and inlet.normal @ cloud.inlet_normal > 0.999
-    ends = {cap.role: cap.center_mm for cap in model.extended_caps}
-    assert np.linalg.norm(ends["inlet"] - cloud.inlet_mm) < 0.2
-    assert abs((ends["outlet"] - cloud.outlet_mm) @ model.extended_caps[1].normal) < 0.05
+    assert [cap.role for cap in model.caps] == ["inlet", "outlet"]
+    for cap, (place, normal) in zip(model.caps, (cloud.inlet, cloud.outlet), strict=True):
+        np.testing.assert_allclose(cap.normal, normal, atol=1e-6)
+        assert (place - cap.center_mm) @ normal == pytest.approx(0.15, abs=1e-3)
+        assert np.linalg.norm(cap.center_mm - place) < 0.2
+    surface, wall = model.lumen.surface, model.lumen.surface.triangles[model.lumen.patch == WALL_PATCH]
+    on_wall = cloud.points[(cloud.depth_mm == 0.0) & (np.linalg.norm(cloud.velocity, axis=1) == 0.0)]
+    away = [np.abs((on_wall - place) @ normal) > 1.0 for place, normal in (cloud.inlet, cloud.outlet)]
+    assert distance_to_surface(surface.points, wall, on_wall[np.logical_and(*away)]).mean() < 0.02
 
 
 def test_nozzle_has_the_size_of_the_experiment() -> None:
