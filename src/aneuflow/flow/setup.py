@@ -30,7 +30,7 @@ from aneuflow.types import (
     PatchedSurface,
 )
 
-BYTES_PER_CELL = 900  # measured at 0.5 million cells: populations, slots, links, wall fit, fields and their copies
+BYTES_PER_CELL = 700  # measured at 0.5 million cells: populations, where they go, links, wall fit, fields and their copies
 BYTES_PER_BOX_NODE = 4
 # How fast the pressure of an outlet with a given flow or a stiff load follows: in so many passages of sound through the
 # lumen. By the inertia of the blood it would ring below one passage, in a tree with many outlets below two.
