@@ -421,10 +421,11 @@ class Grade:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """The steady flow at the mean inflow, as the surrogate has it.
+    """The flow over the cardiac cycle, or steady at the mean inflow, as the surrogate has it.
 
     wall: the lumen's wall without caps; region (n,) as in PatchedSurface; wall_fields: point arrays TAWSS, TAWSS_low,
-    TAWSS_high, pressure in Pa and WSS_mean (n, 3); method: which networks, with or without a coarse flow.
+    TAWSS_high, pressure in Pa and WSS_mean (n, 3); over a cycle OSI, OSI_low, OSI_high and RRT in 1/Pa besides; method: which
+    networks, with or without a coarse flow, over a cycle or not.
     """
 
     wall: Surface
@@ -433,6 +434,11 @@ class Prediction:
     measures: tuple[Measure, ...]
     method: Mapping[str, Any]
     notes: tuple[Note, ...]
+
+    @property
+    def steady(self) -> bool:
+        """Whether it has no cardiac cycle."""
+        return not self.method.get("cycle", False)
 
 
 @dataclass(frozen=True)

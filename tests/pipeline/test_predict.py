@@ -74,7 +74,7 @@ def test_a_coarse_flow_is_computed_on_the_lattice_of_the_card(
         asked.append(settings)
         return still(model)
 
-    monkeypatch.setattr(prediction, "coarse_flow", flow)
+    monkeypatch.setattr(prediction, "flow_to_correct", flow)
     stage.predict_case(case, SHAPE_ONLY)
     assert states(stage.predict_case(case, COARSE)) == [("predict", "done")]
     assert asked[0].resolution_mm == pytest.approx(1.5 * 0.2) and asked[0].steady

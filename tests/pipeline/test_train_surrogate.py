@@ -51,7 +51,9 @@ def tube(seed: int) -> dict[str, np.ndarray]:
         "lumen_pressure": 0.2 * (3 - inner[:, 0]),
         "coarse_lumen_velocity": 0.9 * velocity,
     }
-    pulsatile = {"wall_tawss": x, "wall_osi": x, "wall_peak_shear": shear}
+    size, osi = np.linalg.norm(shear, axis=1), 0.02 + 0.1 * normal[:, 2] ** 2
+    pulsatile = {"wall_tawss": size / (1 - 2 * osi), "wall_osi": osi, "wall_peak_shear": shear}
+    pulsatile |= {"coarse_wall_tawss": 0.8 * size / (1 - 2 * osi), "coarse_wall_osi": 1.1 * osi}
     return {name: values.astype(CHANNELS[name].kind) for name, values in {**made, **pulsatile}.items()}
 
 
@@ -101,6 +103,37 @@ def test_what_is_prepared_is_judged_by_patients_kept_apart(compact: Path, tmp_pa
     assert card["intervals"]["coarse"]["sac_mean"]["patients"] == 5
     assert card["intervals"]["free"]["sac_mean"]["patients"] == 2
     assert set(results["coverage"]["free"]) == {"point", "sac_mean", "pressure_loss"}
+
+
+def test_pulsatile_cases_are_judged_and_not_trained_on(compact: Path, tmp_path: Path) -> None:
+    rows = [database_row(number, split) for number, split in enumerate(SPLITS)]
+    beats = [{**row, "id": f"{row['id']}-pulse", "kind": "pulsatile"} for row in rows]
+    # Every second row beats, so that a case's place in its split is not its place among the pulsatile ones.
+    rows = [row for pair in zip(rows, beats, strict=True) for row in pair]
+    write_compact(tmp_path / "beating", rows, [tube(seed) for seed in range(len(rows))])
+    target = tmp_path / "models"
+    assert prepare_cases(tmp_path / "beating", target, SurrogateTraining(2, 3)) == {"train": 3, "validation": 2, "test": 1}
+    assert {file.stem for file in (target / "prepared" / "train").glob("*.npz")} == {"c0", "c1", "c2"}
+    assert {file.stem for file in (target / "prepared" / "pulsatile").glob("*.npz")} == {f"c{k}-pulse" for k in range(6)}
+    for file in TINY.glob("*.onnx"):
+        shutil.copy(file, target)
+    for fold in range(FOLDS["coarse"]):
+        shutil.copy(TINY / "coarse-0.onnx", target / f"fold-coarse-{fold}.onnx")
+    results = evaluate(target)
+    found = results["cycle"]["coarse flow"]
+    assert set(found["cases"]) == {"c5-pulse"} and found["sac_mean"]["median"] == pytest.approx(0.2, abs=1e-3)
+    assert found["osi_points"]["median"] > 0.99
+    one = found["cases"]["c5-pulse"]
+    assert one["osi"] == pytest.approx(1.1 * one["true_osi"], rel=1e-3) and one["osi_off"] == pytest.approx(
+        0.1 * one["true_osi"], rel=1e-2
+    )
+    card = json.loads((target / "surrogate.json").read_text())
+    assert card["pulsatile"] == {"train": 3, "validation": 2, "test": 1}
+    assert card["intervals"]["cycle"]["osi_mean"]["patients"] == 5  # none of the test patient
+    # What is off by a tenth of the truth is by 0.1 / 1.1 of what is said, in parts of 5 %.
+    assert card["intervals"]["cycle"]["osi_mean"]["factor"] == pytest.approx(0.1 / 1.1 / 0.05, rel=5e-3)
+    assert set(results["cycle"]["coverage"]) == set(card["intervals"]["cycle"])
+    assert "over the cardiac cycle" in results_text(results)
 
 
 def test_what_was_trained_beside_the_networks_is_judged_as_they_are(compact: Path, tmp_path: Path) -> None:

@@ -186,6 +186,23 @@ def test_a_prediction_alone_stands_where_the_flow_would_and_says_so_first(langua
     assert scenes.flow_views(alone) is None
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_prediction_over_the_cycle_is_shown_as_a_simulated_one(language: Language) -> None:
+    content = predicted(sample_content(with_image=False))
+    assert content.prediction is not None
+    fields = {name: content.flow.wall_fields[name] for name in ("TAWSS", "OSI", "RRT", "pressure", "WSS_mean")}
+    measures = (*content.prediction.measures, Measure("sac_osi_mean", 0.032, 0.021, 0.043))
+    method = {**content.prediction.method, "cycle": True}
+    cycle = replace(content.prediction, wall_fields=fields, measures=measures, method=method)
+    section = render_page(replace(content, prediction=cycle), {}, (), language, True).partition('<section id="prediction"')[2]
+    assert text(language, "prediction.lead_cycle", members=3) in html.unescape(section)
+    assert text(language, "prediction.pulsatile") not in html.unescape(section)
+    alone = replace(content, flow=as_flow(cycle), prediction=None, predicted_by=method)
+    assert not alone.steady and scenes.wall_field(alone, "OSI") is not None
+    page = html.unescape(render_page(alone, {}, (), language, True))
+    assert "0.021–0.043" in page and text(language, "caption.tawss_steady") not in page
+
+
 def test_a_vessel_is_assessed_as_a_vessel() -> None:
     page = " ".join(Page(render_page(sample_content(with_sac=False, with_image=False, steady=True), {}, (), "en", True)).words)
     assert "No aneurysm was found" in page

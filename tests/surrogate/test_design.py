@@ -79,6 +79,17 @@ def test_pulsatile_cases_repeat_steady_ones(cases: tuple[PlannedCase, ...]) -> N
     assert all(steady[case.id.removesuffix("-pulse")].values == case.values for case in pulses)
 
 
+def test_pulsatile_cases_have_a_sac_and_begin_with_those_that_nothing_is_trained_on() -> None:
+    settings = DesignSettings(cases=200, pulsatile=120, seed=5)
+    cases = planned(SOURCES, split_by_patient((s.patient for s in SOURCES), settings.seed), settings)
+    pulses = [case for case in cases if case.kind == "pulsatile"]
+    assert len(pulses) == sum(case.shape != "without-sac" for case in cases[:120]) < 120
+    order = ["test", "validation", "train"]
+    for part, rest in (("real", pulses[:40]), ("variant", pulses[40:])):
+        assert {case.shape for case in rest} == {part}
+        assert [case.split for case in rest] == sorted((case.split for case in rest), key=order.index)
+
+
 def test_the_table_is_read_as_it_was_written(cases: tuple[PlannedCase, ...], tmp_path: Path) -> None:
     write_table(tmp_path / "plan.csv", cases)
     assert read_table(tmp_path / "plan.csv") == cases

@@ -43,7 +43,10 @@ BOUNDARY = BoundaryConditions(
 SHAPE = {"parent_diameter": 3.0, "size_ratio": 1.4, "aspect_ratio": 1.1, "bottleneck_factor": 1.2}
 MORPHOLOGY = Morphology(tuple(Measure(id, value) for id, value in SHAPE.items()), {})
 VECTORS = ("wall_point", "wall_normal", "coarse_wall_shear", "coarse_wall_velocity", "lumen_point", "coarse_lumen_velocity")
-TARGETS = ("wall_tawss", "wall_osi", "wall_peak_shear", "wall_shear", "wall_pressure", "lumen_velocity", "lumen_pressure")
+TARGETS = (
+    "wall_tawss", "wall_osi", "wall_peak_shear", "wall_shear", "wall_pressure", "lumen_velocity", "lumen_pressure",
+    "coarse_wall_tawss", "coarse_wall_osi",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from aneuflow.types import FlowSolution, Prediction, Surface, VolumeField
 
 STAGE, FOLDER = "predict", "prediction"
 _FILE, _WALL = "hemodynamics.json", "wall.vtp"
-_VERSION = 1
+_VERSION = 2
 READS = ("model", "morphology", "boundary")
 
 
@@ -47,7 +47,7 @@ def read_prediction(folder: Path) -> Prediction:
 
 
 def as_flow(prediction: Prediction) -> FlowSolution:
-    """A prediction in the place of a solved steady flow; of the lumen and of time it says nothing."""
+    """A prediction in the place of a solved flow; of the lumen and of the course of time it says nothing."""
     vectors = np.zeros((0, 3))
     nothing = VolumeField(vectors, vectors.astype(np.float32), np.zeros(0, np.float32), np.zeros((0, 8), np.int32))
     return FlowSolution(

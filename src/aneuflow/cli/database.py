@@ -14,7 +14,7 @@ from aneuflow.pipeline.uncertainty import run_uncertainty
 from aneuflow.surrogate.card import INTRA_TERMS, OWN_TERMS, check_text
 from aneuflow.surrogate.card import card as card_of
 from aneuflow.surrogate.card import check as check_of
-from aneuflow.surrogate.design import TABLE, DesignSettings
+from aneuflow.surrogate.design import TABLE, DesignSettings, Kind
 from aneuflow.surrogate.gates import FINEST_MM
 from aneuflow.surrogate.uncertainty import UncertaintySettings, page
 
@@ -63,12 +63,24 @@ def run(
         typer.Option(min=1.0, help="CPU seconds after which a case is left for another run; large sacs take long."),
     ] = None,
     device: Annotated[str, typer.Option(help="Where flows are computed: cpu or gpu.")] = "cpu",
+    kind: Annotated[str | None, typer.Option(help="Solve steady or pulsatile cases alone.")] = None,
 ) -> None:
     """Solve what is left of the plan; stopped or killed, run it again and it goes on."""
     if device not in get_args(made.Device):
         raise InputError(f'--device "{device}" is neither cpu nor gpu; correct it.')
+    if kind is not None and kind not in get_args(Kind):
+        raise InputError(f'--kind "{kind}" is neither steady nor pulsatile; correct it.')
     with shown_progress() as progress:
-        count = made.run_database(folder, limit, workers, threads, cast(made.Device, device), patience, progress("database"))
+        count = made.run_database(
+            folder,
+            limit,
+            workers,
+            threads,
+            cast(made.Device, device),
+            patience,
+            progress("database"),
+            cast(Kind | None, kind),
+        )
     typer.echo(f"{count} cases ended now")
     check(folder)
 

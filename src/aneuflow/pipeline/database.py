@@ -28,7 +28,7 @@ from aneuflow.pipeline.database_case import PutOff, Solved, solve
 from aneuflow.surrogate.cohort import Source, is_intra, read_sources, split_by_patient
 from aneuflow.surrogate.compact import write_compact
 from aneuflow.surrogate.deform import Frame, frame_of
-from aneuflow.surrogate.design import TABLE, DesignSettings, PlannedCase, planned, read_table, write_table
+from aneuflow.surrogate.design import TABLE, DesignSettings, Kind, PlannedCase, planned, read_table, write_table
 from aneuflow.surrogate.ideal import ideal_vessel
 from aneuflow.types import Progress, Surface, no_progress
 
@@ -136,8 +136,9 @@ def run_database(
     device: Device = "cpu",
     patience_s: float | None = None,
     progress: Progress = no_progress,
+    kind: Kind | None = None,
 ) -> int:
-    """Solve cases that have not ended yet, in the order of the plan, at most `limit`; gives how many.
+    """Solve cases that have not ended yet, in the order of the plan, at most `limit`, of one kind or both; gives how many.
 
     Each ends by one record, entered or refused with its reason; those that take more than `patience_s` of CPU time, which
     large sacs do, are left, and interrupted or killed, the next run goes on with what is left. Raises InputError where another
@@ -147,7 +148,8 @@ def run_database(
     with _alone(folder):
         for rest in (folder / CASES).glob(".*"):
             rest.unlink()
-        left = [case for case in plan.cases if not record_path(folder, case.id).exists()][:limit]
+        asked = [case for case in plan.cases if kind in (None, case.kind)]
+        left = [case for case in asked if not record_path(folder, case.id).exists()][:limit]
         resolution = plan.settings.resolution_mm
         work = [Work(folder, case, plan.sources[case.base], resolution, device, threads, patience_s) for case in left]
         _solve_all(work, workers, progress)

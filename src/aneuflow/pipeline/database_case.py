@@ -11,10 +11,11 @@ import numpy as np
 from aneuflow.boundary import BoundarySettings, set_boundary
 from aneuflow.errors import AneuflowError, MethodError
 from aneuflow.flow.settings import FlowSettings
-from aneuflow.flow.solve import coarse_flow, simulate, spacing_with_coarse
+from aneuflow.flow.solve import simulate, spacing_with_coarse
 from aneuflow.geometry.model import build_model
 from aneuflow.geometry.settings import ModelSettings
 from aneuflow.morphology import MorphologySettings, measure
+from aneuflow.pipeline.coarse import flow_to_correct
 from aneuflow.surrogate.deform import Frame, deformed, without_sac
 from aneuflow.surrogate.design import PlannedCase
 from aneuflow.surrogate.gates import FINEST_MM, GATES, missed_gate
@@ -73,7 +74,7 @@ def solve(
             return Solved("refused", "gate", f"opening: {GATES['opening']}")
         fine, coarse = (
             flow(model, boundary, settings.model_copy(update={"resolution_mm": times * spacing}), progress)
-            for flow, times in ((simulate, 1.0), (coarse_flow, COARSER_LATTICE))
+            for flow, times in ((simulate, 1.0), (flow_to_correct, COARSER_LATTICE))
         )
     except AneuflowError as error:
         return Solved("refused", stage, str(error))

@@ -10,12 +10,13 @@ from aneuflow.case.folder import CaseFolder, StageRecord
 from aneuflow.case.prediction_store import FOLDER, STAGE, prediction_key, write_prediction
 from aneuflow.errors import MethodError
 from aneuflow.flow.settings import FlowSettings
-from aneuflow.flow.solve import coarse_flow, spacing_with_coarse
+from aneuflow.flow.solve import spacing_with_coarse
+from aneuflow.pipeline.coarse import flow_to_correct
 from aneuflow.pipeline.settings import Settings
 from aneuflow.pipeline.stages import StageEnd, StageProgress
 from aneuflow.surrogate.network import Ensemble, load_ensemble, shipped_networks
 from aneuflow.surrogate.points import COARSER_LATTICE
-from aneuflow.surrogate.predict import predict
+from aneuflow.surrogate.predict import predict, predicts_cycle
 
 
 def predict_flow(case: CaseFolder, settings: Settings, progress: StageProgress) -> StageEnd:
@@ -51,6 +52,7 @@ def _predict(case: CaseFolder, target: Path, ensemble: Ensemble, settings: Setti
         predict(ensemble, model, boundary, morphology)  # declines before minutes are spent
         given = settings.simulate
         spacing = COARSER_LATTICE * spacing_with_coarse(model, float(ensemble.card["resolution_mm"]))
-        coarse = FlowSettings(steady=True, resolution_mm=spacing, threads=given.threads, device=given.device)
-        flow = coarse_flow(model, boundary, coarse, progress(STAGE))
+        steady = not predicts_cycle(ensemble.card, boundary)
+        coarse = FlowSettings(steady=steady, resolution_mm=spacing, threads=given.threads, device=given.device)
+        flow = flow_to_correct(model, boundary, coarse, progress(STAGE))
     write_prediction(target, predict(ensemble, model, boundary, morphology, flow))

@@ -122,7 +122,8 @@ def _grade(run: StageRun) -> None:
         steady = store.read_boundary(run.folder("boundary")).waveform is None
         flow, blebs = Flow(store.read_flow(run.folder("flow")), steady), _blebs(model)
     elif PREDICTION in run.reads and settings.flow == "auto" and model.aneurysm is not None:
-        flow, blebs = Flow(as_flow(read_prediction(run.folder(PREDICTION))), steady=True), _blebs(model)
+        prediction = read_prediction(run.folder(PREDICTION))
+        flow, blebs = Flow(as_flow(prediction), prediction.steady), _blebs(model)
     image = read_radiomics(run.folder(RADIOMICS)) if RADIOMICS in run.reads else None
     write_risk(run.target, assess_risk(model, morphology, flow, run.settings.clinical, settings, blebs, image))
 

@@ -8,7 +8,7 @@ import os
 import subprocess
 import tempfile
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,16 +20,18 @@ import aneuflow
 from aneuflow.case.files import read_json, write_json
 from aneuflow.case.folder import file_hash
 from aneuflow.errors import InputError, ResourceError
+from aneuflow.pipeline.train_cycle import cycle_intervals, cycle_results, cycle_text
 from aneuflow.surrogate import calibrate
 from aneuflow.surrogate.cohort import SPLITS
 from aneuflow.surrogate.compact import CASES, CHANNELS, read_compact
+from aneuflow.surrogate.cycle import CYCLE, FIELDS
 from aneuflow.surrogate.network import CARD, KINDS, Ensemble, ask, load_ensemble, load_member
 from aneuflow.surrogate.points import NUMBERS, SHAPE, Arrays, facts_of, numbers_of, prepare
 from aneuflow.surrogate.predict_baselines import coarse_alone, coarse_scaled, nearest_shape, poiseuille
 from aneuflow.surrogate.train.plan import BESIDE, FOLDS, TrainingPlan, fold_of
 from aneuflow.types import Progress, no_progress
 
-PREPARED, TABLE, RESULTS = "prepared", "cases.json", "results.json"
+PREPARED, PULSATILE, TABLE, RESULTS = "prepared", "pulsatile", "cases.json", "results.json"
 _MODES = {"coarse": "with coarse flow", "free": "without"}
 _JUDGED = ("shear", "pressure", "numbers")
 Flow = tuple[Any, Any]
@@ -47,24 +49,37 @@ class SurrogateTraining:
 def prepare_cases(
     compact: Path, target: Path, training: SurrogateTraining, progress: Progress = no_progress
 ) -> Mapping[str, int]:
-    """Write the steady cases of a compact form as the network takes them, and the plan; gives the cases of each split.
+    """Write the cases of a compact form as the network takes them, and the plan; gives the steady cases of each split.
+
+    Pulsatile ones with a sac, on which nothing is trained, are kept apart.
 
     Raises InputError where `compact` is none, has nothing to train on, or `target` holds another training.
     """
     if not (compact / CASES).is_file():
         raise InputError(f"{compact} holds no {CASES}; give the folder that `aneuflow database pack` wrote.")
     plan = TrainingPlan(epochs=training.epochs)
-    about = {"plan": json.loads(json.dumps(asdict(plan))), "resolution_mm": training.resolution_mm, "cases": {}}
+    about = {
+        "plan": json.loads(json.dumps(asdict(plan))),
+        "resolution_mm": training.resolution_mm,
+        "cases": {},
+        "pulsatile": {},
+    }
     about["training_sha256"] = compact_hash(compact)
     for split in SPLITS:
         rows, arrays = read_compact(compact, split)
         steady = [(place, row) for place, row in enumerate(rows) if row["kind"] == "steady"]
-        folder = target / PREPARED / split
+        folder, apart = target / PREPARED / split, target / PREPARED / PULSATILE
         folder.mkdir(parents=True, exist_ok=True)
+        apart.mkdir(exist_ok=True)
         for done, (place, row) in enumerate(steady):
             progress(done / len(steady), f"preparing {split}")
-            _prepare(row, {name: values[place] for name, values in arrays.items() if _is_taken(name)}, folder)
-        about["cases"][split] = {row["id"]: {"patient": row["patient"], "shape": row["shape"]} for _, row in steady}
+            _prepare(row, _taken(arrays, place), folder)
+        about["cases"][split] = _about(row for _, row in steady)
+        beating = [(n, place) for n, place in enumerate(arrays.get("pulsatile", ())) if arrays["wall_region"][place].any()]
+        for number, place in beating:
+            cycle = {name: arrays[channel][number] for name, channel in FIELDS.items()}
+            _prepare(rows[place], _taken(arrays, place), apart, cycle)
+        about["pulsatile"][split] = _about(rows[place] for _, place in beating)
     if not about["cases"]["train"]:
         raise InputError(f"{compact} holds no steady case to train on; run `aneuflow database run` further and pack again.")
     if (target / TABLE).exists() and read_json(target / TABLE) != about:
@@ -74,17 +89,23 @@ def prepare_cases(
     return {split: len(cases) for split, cases in about["cases"].items()}
 
 
-def _is_taken(name: str) -> bool:
-    return name in CHANNELS and not CHANNELS[name].pulsatile
+def _about(rows: Iterable[Mapping[str, str]]) -> dict[str, Any]:
+    return {row["id"]: {"patient": row["patient"], "shape": row["shape"]} for row in rows}
 
 
-def _prepare(row: Mapping[str, str], arrays: Arrays, folder: Path) -> None:
+def _taken(arrays: Arrays, place: int) -> Arrays:
+    """What a network is made from, of the case at `place` of its split."""
+    return {name: values[place] for name, values in arrays.items() if name in CHANNELS and not CHANNELS[name].pulsatile}
+
+
+def _prepare(row: Mapping[str, str], arrays: Arrays, folder: Path, cycle: Arrays | None = None) -> None:
     file = folder / f"{row['id']}.npz"
     if file.exists():
         return
     case = prepare(facts_of(row), arrays, np.random.default_rng(zlib.crc32(row["id"].encode())))
     known = numbers_of(row, "fine", float(row["pressure"]))
     case["numbers"] = np.array([known.get(id, np.nan) for id in NUMBERS], dtype=np.float32)
+    case |= cycle or {}
     temporary = folder / f".{row['id']}.npz"
     np.savez(temporary, **case)  # type: ignore[arg-type]
     temporary.replace(file)
@@ -141,6 +162,9 @@ def evaluate(target: Path, progress: Progress = no_progress) -> Mapping[str, Any
     about, ensemble = read_json(target / TABLE), load_ensemble(target)
     cases = {split: _read(target, split, about["cases"][split]) for split in SPLITS}
     intervals = {kind: _calibrated(target, ensemble, kind, cases, about["cases"]) for kind in KINDS}
+    beating = {split: _read(target, PULSATILE, about["pulsatile"][split]) for split in SPLITS}
+    if kept := _with_patients(beating, about["pulsatile"], SPLITS[:2]):
+        intervals[CYCLE] = cycle_intervals(kept, _unseen(target, ensemble, "coarse", about["cases"]))
     card = {
         "aneuflow": aneuflow.__version__,
         "resolution_mm": about["resolution_mm"],
@@ -152,8 +176,13 @@ def evaluate(target: Path, progress: Progress = no_progress) -> Mapping[str, Any
         "limits": calibrate.limits_of(np.stack([c["scalars"] for c in cases["train"].values() if c["region"].any()])),
         "intervals": intervals,
     }
-    real = {id for id, entry in about["cases"]["test"].items() if entry["shape"] == "real"}
-    results = {"methods": _compared(ensemble, cases, real, progress), "coverage": _covered(ensemble, cases["test"], intervals)}
+    if CYCLE in intervals:
+        card["pulsatile"] = {split: len(found) for split, found in beating.items()}
+    results = {
+        "methods": _compared(ensemble, cases, _real(about["cases"]), progress),
+        "coverage": _covered(ensemble, cases["test"], intervals),
+    }
+    results["cycle"] = cycle_results(ensemble, beating["test"], _real(about["pulsatile"]), intervals.get(CYCLE, {}))
     results["beside"] = _beside(target, ensemble, cases)
     results["of_cases"] = {**card["cases"], "patients": card["patients"]}
     with_sac = [case for case in cases["test"].values() if case["region"].any()]
@@ -162,6 +191,11 @@ def evaluate(target: Path, progress: Progress = no_progress) -> Mapping[str, Any
     write_json(target / RESULTS, results)
     write_json(target / CARD, card)
     return results
+
+
+def _real(about: Mapping[str, Any]) -> set[str]:
+    """The test cases that nobody deformed."""
+    return {id for id, entry in about["test"].items() if entry["shape"] == "real"}
 
 
 def compact_hash(compact: Path) -> str:
@@ -183,16 +217,25 @@ def _calibrated(
 ) -> dict[str, Any]:
     """From the validation cases; where there are networks of folds from all but the test cases, each by the one that has not
     seen its patient."""
-    splits = ("train", "validation") if FOLDS[kind] else ("validation",)
-    known = {id: (case, about[split][id]["patient"]) for split in splits for id, case in cases[split].items()}
-    known = {id: entry for id, entry in known.items() if entry[0]["region"].any()}
-    fold = fold_of((entry["patient"] for split in splits for entry in about[split].values()), max(FOLDS[kind], 1))
-    asked = [ensemble]
-    if FOLDS[kind]:
-        files = [target / f"fold-{kind}-{number}.onnx" for number in range(FOLDS[kind])]
-        asked = [replace(ensemble, members={kind: (load_member(file),)}) for file in files]
-    found = [calibrate.scores(ask(asked[fold[patient]], case, KINDS[kind]), case) for case, patient in known.values()]
-    return calibrate.conformal_factors(found, [patient for _, patient in known.values()])
+    unseen = _unseen(target, ensemble, kind, about)
+    known = _with_patients(cases, about, SPLITS[:2] if FOLDS[kind] else SPLITS[1:2])
+    known = [(case, patient) for case, patient in known if case["region"].any()]
+    found = [calibrate.scores(ask(unseen(patient), case, KINDS[kind]), case) for case, patient in known]
+    return calibrate.conformal_factors(found, [patient for _, patient in known])
+
+
+def _with_patients(
+    cases: Mapping[str, Mapping[str, Arrays]], about: Mapping[str, Any], splits: Sequence[str]
+) -> list[tuple[Arrays, str]]:
+    return [(case, about[split][id]["patient"]) for split in splits for id, case in cases[split].items()]
+
+
+def _unseen(target: Path, ensemble: Ensemble, kind: str, about: Mapping[str, Any]) -> Callable[[str], Ensemble]:
+    """The networks that have not been trained on a patient's cases: that of his fold, or all of them where he has none."""
+    fold = fold_of((entry["patient"] for split in SPLITS[:2] for entry in about[split].values()), max(FOLDS[kind], 1))
+    files = [target / f"fold-{kind}-{number}.onnx" for number in range(FOLDS[kind])]
+    asked = [replace(ensemble, members={kind: (load_member(file),)}) for file in files]
+    return lambda patient: asked[fold[patient]] if asked and patient in fold else ensemble
 
 
 def _methods(ensemble: Ensemble, training: Sequence[Arrays]) -> dict[str, Callable[[Arrays], Flow]]:
@@ -296,6 +339,7 @@ def results_text(results: Mapping[str, Any]) -> str:
             cells = [(found[title] if title else found).get(name, {}) for name in columns]
             shown = [f"{100 * cell['median']:.1f} / {100 * cell['p90']:.1f}" if cell else "-" for cell in cells]
             lines.append(f"{method:<34}" + "".join(f"{text:>20}" for text in shown))
+    lines += cycle_text(results.get("cycle", {}))
     for kind, found in results.get("beside", {}).items():
         lines.append(f"single networks {_MODES[kind]}, sac_l2 on validation and test")
         for name, one in found.items():

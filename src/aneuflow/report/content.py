@@ -65,7 +65,7 @@ class ReportContent:
     @property
     def steady(self) -> bool:
         """Whether the flow has no cardiac cycle."""
-        return self.boundary.waveform is None or self.predicted_by is not None
+        return self.boundary.waveform is None or (self.predicted_by is not None and not self.predicted_by.get("cycle", False))
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,10 @@ def prediction_values(content: ReportContent, language: Language) -> Mapping[str
     if prediction is None:
         return None
     simulated = {measure.id: measure for measure in content.flow.measures}
-    kind = "coarse" if prediction.method["coarse_flow"] else "free"
+    kind = "cycle" if not prediction.steady else "coarse" if prediction.method["coarse_flow"] else "free"
     return {
         "lead": text(language, f"prediction.lead_{kind}", members=prediction.method["members"]),
-        "pulsatile": content.boundary.waveform is not None,
+        "pulsatile": content.boundary.waveform is not None and prediction.steady,
         "rows": [_row(measure, simulated.get(measure.id), language) for measure in prediction.measures],
     }
 

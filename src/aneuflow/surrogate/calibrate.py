@@ -41,21 +41,22 @@ def errors(shear: npt.NDArray[Any], pressure: npt.NDArray[Any], case: Arrays) ->
     sac_l2_of_maximum: root mean square over the largest length; wall_pressure_l2: relative L2 over the whole wall.
     """
     size, true = np.linalg.norm(shear, axis=1), np.linalg.norm(case["shear"], axis=1)
-    weight = case["area"] * _sac(case)
-
-    def mean_square(values: npt.NDArray[Any]) -> float:
-        return float(np.average(values**2, weights=weight))
-
-    area = case["area"]
+    area, off = case["area"], np.linalg.norm(shear - case["shear"], axis=1)
     missed = float(np.average((pressure - case["pressure"]) ** 2, weights=area))
     return {
-        "sac_mean": abs(sac_mean(size, case) / sac_mean(true, case) - 1.0),
-        "sac_l2": float(np.sqrt(mean_square(size - true) / mean_square(true))),
-        "sac_l2_vector": float(
-            np.sqrt(np.average(((shear - case["shear"]) ** 2).sum(axis=1), weights=weight) / mean_square(true))
-        ),
-        "sac_l2_of_maximum": float(np.sqrt(mean_square(size - true)) / true[weight > 0].max()),
+        **size_errors(size, true, case),
+        "sac_l2_vector": float(np.sqrt(sac_mean(off**2, case) / sac_mean(true**2, case))),
         "wall_pressure_l2": float(np.sqrt(missed / np.average(case["pressure"] ** 2, weights=area))),
+    }
+
+
+def size_errors(size: npt.NDArray[Any], true: npt.NDArray[Any], case: Arrays) -> dict[str, float]:
+    """What a field of the wall (n,) is off by over the sac: sac_mean, sac_l2 and sac_l2_of_maximum as `errors` has them."""
+    square = sac_mean((size - true) ** 2, case)
+    return {
+        "sac_mean": abs(sac_mean(size, case) / sac_mean(true, case) - 1.0),
+        "sac_l2": float(np.sqrt(square / sac_mean(true**2, case))),
+        "sac_l2_of_maximum": float(np.sqrt(square) / true[_sac(case) > 0].max()),
     }
 
 
@@ -92,15 +93,24 @@ def scores(answer: Answer, case: Arrays) -> dict[str, float]:
     point: that within which nine tenths of the sac's wall lie, by area; sac_mean; each of `NUMBERS`.
     """
     true = np.linalg.norm(case["shear"], axis=1)
-    mean = sac_mean(answer.size, case)
-    off = np.abs(true - answer.size) / np.maximum(half_width(answer.size, answer.spread["size"], 1.0, mean), 1e-9)
+    return wall_scores(answer.size, answer.spread["size"], true, case) | number_scores(answer, case)
+
+
+def wall_scores(values: npt.NDArray[Any], spread: npt.NDArray[Any], true: npt.NDArray[Any], case: Arrays) -> dict[str, float]:
+    """Of a field of the wall (n,), with the members' spread of it (n,): "point" and "sac_mean" as `scores` has them."""
+    mean = sac_mean(values, case)
+    off = np.abs(true - values) / np.maximum(half_width(values, spread, 1.0, mean), 1e-9)
     weight = case["area"] * _sac(case)
     order = np.argsort(off)
     reached = np.cumsum(weight[order]) / weight.sum()
     made = {"point": float(off[order[min(int(np.searchsorted(reached, COVERAGE)), len(off) - 1)]])}
-    spread = sac_mean(answer.spread["size"], case)
-    made["sac_mean"] = abs(sac_mean(true, case) - mean) / float(half_width(mean, spread, 1.0))
-    numbers = zip(NUMBERS, answer.mean["numbers"], answer.spread["numbers"], case["numbers"], strict=True)
+    made["sac_mean"] = abs(sac_mean(true, case) - mean) / float(half_width(mean, sac_mean(spread, case), 1.0))
+    return made
+
+
+def number_scores(answer: Answer, case: Arrays) -> dict[str, float]:
+    """Of `NUMBERS`, as `scores` has them; those that are not known are left out."""
+    made, numbers = {}, zip(NUMBERS, answer.mean["numbers"], answer.spread["numbers"], case["numbers"], strict=True)
     for id, value, spread_of, wanted in numbers:
         if np.isfinite(wanted):
             made[id] = abs(float(wanted) - float(value)) / float(half_width(float(value), float(spread_of), 1.0))

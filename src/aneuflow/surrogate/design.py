@@ -28,7 +28,10 @@ class DesignSettings(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     cases: int = pydantic.Field(450, ge=1, le=100_000, description="Steady cases, the base shapes as they are among them.")
     pulsatile: int = pydantic.Field(
-        24, ge=0, le=100_000, description="Of them, from the first on, those solved over the cardiac cycle too."
+        24,
+        ge=0,
+        le=100_000,
+        description="Of them, from the first on, those that are solved over the cardiac cycle too where they have a sac.",
     )
     ideal: int = pydantic.Field(
         24, ge=0, le=10_000, description="Parametric vessels among the base shapes, half of them forks; all train."
@@ -103,7 +106,8 @@ def planned(sources: Sequence[Source], split: Mapping[str, str], settings: Desig
     """The cases in the order in which they are to run: every part of it from the start holds all splits in proportion.
 
     First each base shape as it is, the real ones before the ideal, at the flow of its size; then rounds of one variant each,
-    at the points of a Sobol sequence; every sixth loses its sac. Last, pulsatile, the first cases again.
+    at the points of a Sobol sequence; every sixth loses its sac. Last, pulsatile, those of the first cases that have a sac:
+    real ones before others and, as nothing is trained on them, test and validation patients before the rest.
     """
     real = [source for source in sources if not source.ideal]
     order = [*_interleaved(real, split), *(source for source in sources if source.ideal)]
@@ -116,7 +120,9 @@ def planned(sources: Sequence[Source], split: Mapping[str, str], settings: Desig
         shape: Shape = "without-sac" if (place + turn) % WITHOUT_SAC_EVERY == WITHOUT_SAC_EVERY - 1 else "variant"
         values = {axis.name: round(axis.value(float(part)), 4) for axis, part in zip(AXES, point, strict=True)}
         cases.append(_case(order[place], split, shape, values, turn + 1))
-    return (*cases, *(_pulsatile(case) for case in cases[: settings.pulsatile]))
+    again = [case for case in cases[: settings.pulsatile] if case.shape != "without-sac"]
+    again.sort(key=lambda case: (case.shape != "real", -SPLITS.index(case.split)))
+    return (*cases, *map(_pulsatile, again))
 
 
 def _case(source: Source, split: Mapping[str, str], shape: Shape, values: Mapping[str, float], turn: int) -> PlannedCase:

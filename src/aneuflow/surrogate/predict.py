@@ -13,6 +13,7 @@ from aneuflow.errors import InputError, MethodError
 from aneuflow.numerics.lattice.voxels import voxelize
 from aneuflow.numerics.surface import vertex_areas, vertex_normals
 from aneuflow.surrogate.calibrate import half_width, outside
+from aneuflow.surrogate.cycle import CYCLE, tawss_over_cycle
 from aneuflow.surrogate.network import CARD, Answer, Ensemble, ask
 from aneuflow.surrogate.points import NUMBERS, SHAPE, Arrays, Facts, prepare, spread
 from aneuflow.surrogate.sample import Place, Scales, sampled
@@ -33,8 +34,13 @@ from aneuflow.types import (
 
 _NODE_SPACING_MM = 0.3
 _LOW_SHEAR_PA = 0.4  # Malek et al. 1999
+_LEAST_SHEAR_PA = 1e-3
 _SEED = 7
-_TARGETS = ("wall_shear", "wall_pressure", "wall_tawss", "wall_osi", "wall_peak_shear", "lumen_velocity", "lumen_pressure")
+# Of the arrays sampled, those that the networks are not given.
+_KEPT_BACK = (
+    "wall_shear", "wall_pressure", "wall_tawss", "wall_osi", "wall_peak_shear", "lumen_velocity", "lumen_pressure",
+    "coarse_wall_tawss", "coarse_wall_osi",
+)  # fmt: skip
 # Beside the distance in D: so that a point takes nothing from the far side of a thin wall, nor across the neck.
 _NORMAL_WEIGHT, _REGION_WEIGHT = 0.5, 0.5
 _LOGARITHMS = {"log_reynolds": "Reynolds number", "log_length_mm": "Parent diameter in mm"}
@@ -56,7 +62,8 @@ def predict(
     morphology: Morphology,
     coarse: FlowSolution | None = None,
 ) -> Prediction:
-    """Wall shear, pressure and the numbers that have been calibrated; coarse: the flow on the coarse lattice of the card.
+    """Wall shear, pressure and the numbers that have been calibrated; coarse: the flow on the coarse lattice of the card, over
+    the cardiac cycle where `predicts_cycle`, steady otherwise.
 
     Raises InputError where the networks have no card, MethodError where the case lies outside of what they were trained on.
     """
@@ -67,8 +74,11 @@ def predict(
     scales, given, case = prepared(model, boundary, morphology, flow, coarse is not None)
     _refuse_outside(card["limits"], case)
     answer = ask(ensemble, case, coarse is not None)
-    factors = card["intervals"]["free" if coarse is None else "coarse"]
+    networks, cycle = "free" if coarse is None else "coarse", coarse is not None and predicts_cycle(card, boundary)
+    factors = card["intervals"][CYCLE if cycle else networks]
     fields = _fields(answer, case, given, flow, scales, Place.of(model), coarse is not None)
+    if cycle:
+        fields |= _over_cycle(fields["TAWSS"], flow, factors)
     tawss, uncertain = fields["TAWSS"], fields.pop("spread")
     measures = _measures(answer, tawss, uncertain, flow, factors, scales, boundary)
     if "point" in factors:
@@ -83,11 +93,17 @@ def predict(
         {
             "networks": ensemble.digest,
             **({"training_sha256": card["training_sha256"]} if "training_sha256" in card else {}),
-            "members": len(ensemble.members["free" if coarse is None else "coarse"]),
+            "members": len(ensemble.members[networks]),
             "coarse_flow": coarse is not None,
+            "cycle": cycle,
         },
-        _notes(card, factors, boundary),
+        _notes(card, factors, boundary, cycle),
     )
+
+
+def predicts_cycle(card: Mapping[str, Any], boundary: BoundaryConditions) -> bool:
+    """Whether a coarse flow over the cardiac cycle is asked for: there is a cycle, and the card has intervals for it."""
+    return boundary.waveform is not None and bool(card.get("intervals", {}).get(CYCLE))
 
 
 def prepared(
@@ -100,7 +116,7 @@ def prepared(
     _refuse_other_kinds(model, boundary, shape)
     scales = Scales.of(shape["parent_diameter"], boundary)
     arrays = sampled(model, Place.of(model), scales, flow, flow, np.random.default_rng(_SEED))
-    given = {name: values for name, values in arrays.items() if name not in _TARGETS}
+    given = {name: values for name, values in arrays.items() if name not in _KEPT_BACK}
     if not known:
         given = {name: values for name, values in given.items() if not name.startswith("coarse_")}
     facts = _facts(model, boundary, shape, scales, flow if known else None)
@@ -221,6 +237,19 @@ def _fields(
     }
 
 
+def _over_cycle(mean: FloatArray, coarse: FlowSolution, factors: Mapping[str, Any]) -> dict[str, FloatArray]:
+    """Fields of the cycle; mean (n,): length of its corrected mean shear, Pa. OSI is the coarse flow's, with its interval, so
+    residence time changes as the inverse of TAWSS.
+    """
+    osi = coarse.wall_fields["OSI"].astype(np.float64)
+    coarse_mean = np.linalg.norm(coarse.wall_fields["WSS_mean"].astype(np.float64), axis=1)
+    tawss = tawss_over_cycle(mean, coarse_mean, coarse.wall_fields["TAWSS"].astype(np.float64))
+    half = half_width(osi, 0.0, factors["osi_point"]["factor"], _sac_mean(osi, coarse))
+    residence = coarse.wall_fields["RRT"] * coarse.wall_fields["TAWSS"] / np.maximum(tawss, _LEAST_SHEAR_PA)
+    limits = {"OSI_low": np.maximum(osi - half, 0.0), "OSI_high": np.minimum(osi + half, 0.5)}
+    return {"TAWSS": tawss, "OSI": osi, "RRT": residence, **limits}
+
+
 def _sac_mean(values: FloatArray, flow: FlowSolution) -> float:
     areas = vertex_areas(flow.wall.points, flow.wall.triangles) * (flow.region == REGION_SAC)
     return float(np.average(values, weights=areas))
@@ -239,6 +268,8 @@ def _measures(
     mean_flow = sum(inlet.mean_flow_ml_s for inlet in boundary.inlets)
     mean, wide = (_sac_mean(values, flow) for values in (tawss, uncertain))
     found = {"sac_mean": {"sac_tawss_mean": (mean, wide, 1.0)}}
+    if "osi_mean" in factors:
+        found["osi_mean"] = {"sac_osi_mean": (_sac_mean(flow.wall_fields["OSI"].astype(np.float64), flow), 0.0, 1.0)}
     units = {"pressure_loss": scales.pressure, "inflow_fraction": 1.0}
     for place, id in enumerate(NUMBERS):
         value, spread_of = float(answer.mean["numbers"][place]), float(answer.spread["numbers"][place])
@@ -281,9 +312,11 @@ def _low_shear(fields: Mapping[str, FloatArray], flow: FlowSolution, limits: Map
     )
 
 
-def _notes(card: Mapping[str, Any], factors: Mapping[str, Any], boundary: BoundaryConditions) -> tuple[Note, ...]:
+def _notes(card: Mapping[str, Any], factors: Mapping[str, Any], boundary: BoundaryConditions, cycle: bool) -> tuple[Note, ...]:
     notes = [Note("surrogate_trained", {"cases": card["cases"]["train"], "patients": card["patients"]["train"]}, "information")]
-    if boundary.waveform is not None:
+    if cycle:
+        notes.append(Note("surrogate_cycle", {}, "assumption"))
+    elif boundary.waveform is not None:
         notes.append(Note("surrogate_steady", {}, "assumption"))
     warranted = min((entry["level"] for entry in factors.values()), default=0.0)
     if warranted < 0.9:

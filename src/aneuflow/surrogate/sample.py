@@ -136,6 +136,8 @@ def _wall_arrays(
         "coarse_wall_shear": at(coarse.wall_fields["WSS_mean"]) / scales.shear,
         "coarse_wall_pressure": at(coarse.wall_fields["pressure"]) / scales.pressure,
         "coarse_wall_velocity": velocity_at(coarse.volume, points - spacing * normal) / scales.speed,
+        "coarse_wall_tawss": at(coarse.wall_fields["TAWSS"]) / scales.shear,
+        "coarse_wall_osi": at(coarse.wall_fields["OSI"]),
         "wall_tawss": at(fine.wall_fields["TAWSS"]) / scales.shear,
         "wall_osi": at(fine.wall_fields["OSI"]),
         "wall_peak_shear": at(fine.wall_fields["WSS_peak"]) / scales.shear,
