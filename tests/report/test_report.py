@@ -10,12 +10,14 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from aneuflow.case.prediction_store import as_flow
 from aneuflow.quantities import quantity
 from aneuflow.report import Report, ReportContent, scenes
 from aneuflow.report.html import render_page
+from aneuflow.report.inflow_sentence import inflow_sentence
 from aneuflow.report.numbers import format_unit, format_value
 from aneuflow.report.pdf import has_chinese_font, print_pdf
 from aneuflow.report.text import Language, note_text, quantity_name, text
@@ -143,6 +145,25 @@ def test_a_doubt_of_the_finding_stands_on_the_first_page() -> None:
     notes = tuple(("model", Note(f"warning_{k}", {})) for k in range(6))
     page = render_page(replace(content, notes=(*notes, ("simulate", Note("sac_without_flow", {})))), {}, (), "en", False)
     assert "Almost no blood moves" in page[: page.index('<section id="shape"')]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_an_assumed_inflow_is_told_with_what_it_means_for_the_numbers(language: Language) -> None:
+    content = sample_content(with_image=False)
+    measures = (Measure("sac_tawss_mean", 2.0), Measure("pressure_loss", 100.0))
+    given = replace(content, flow=replace(content.flow, measures=measures), notes=())
+    assert inflow_sentence(given, language) is None
+    values = {"flow_ml_s": 2.1, "radius_mm": 1.7, "wall_shear_pa": 1.5, "inlets": 1}
+    assumed = replace(given, notes=(("boundary", Note("inflow_from_radius", values, "assumption")),))
+    sentence = inflow_sentence(assumed, language)
+    # A slope of log shear by log inflow of 1.97: the logarithm of the shown ends over that of the inflows they stand for.
+    found = [float(number) for number in re.findall(r"\d+\.?\d*", sentence or "")]
+    assert found[0] == 1.5
+    low, high, loss_low, loss_high = found[1:5]
+    assert np.log(high / low) / np.log(1.5**2) == pytest.approx(1.97, abs=0.05) and low * high == pytest.approx(4.0, rel=0.05)
+    assert np.log(loss_high / loss_low) / np.log(1.5**2) == pytest.approx(1.44, abs=0.05)
+    assert (sentence or "") in html.unescape(render_page(assumed, {}, (), language, False))
+    assert inflow_sentence(replace(assumed, flow=replace(content.flow, measures=measures[:1])), language) is None
 
 
 def predicted(content: ReportContent) -> ReportContent:

@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from aneuflow.quantities import Quantity, quantity, registry
 from aneuflow.report.content import ReportContent
+from aneuflow.report.inflow_sentence import inflow_sentence
 from aneuflow.report.learned_section import learned_rows
 from aneuflow.report.numbers import format_number, format_unit
 from aneuflow.report.plots import ARTERY_COLOR, SAC_COLOR
@@ -142,6 +143,7 @@ def _words_and_numbers(content: ReportContent, language: Language) -> dict[str, 
         "learned": learned_rows(content, language),
         "boundary_tables": [(title, rows) for group, title, rows in tables if group in BOUNDARY_GROUPS],
         "flow_tables": [(title, rows) for group, title, rows in tables if group not in (*SHAPE_GROUPS, *BOUNDARY_GROUPS)],
+        "inflow_sentence": inflow_sentence(content, language),
         "candidates": _candidates(content),
         "boundary": _boundary_facts(content, language),
         "numerics": _numerics(content, language),
