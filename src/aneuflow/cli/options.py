@@ -147,7 +147,7 @@ OPTIONS: Mapping[str, Option] = {
         "predict",
         "fast",
         bool,
-        "Predict the steady flow by networks, and simulate only where they decline the case.",
+        "Predict the flow by networks, and simulate only where they decline the case.",
         "--fast/--simulated",
     ),
     "networks": Option(

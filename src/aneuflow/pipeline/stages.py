@@ -157,7 +157,7 @@ GRADE = Stage(
 REPORT = Stage(
     "report",
     "report",
-    3,
+    4,
     ("image", "surface", "segmentation", "model", "morphology", "boundary", "flow", PREDICTION, "risk"),
     ("report",),
     _report,
