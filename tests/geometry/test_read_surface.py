@@ -10,7 +10,10 @@ import pytest
 import pyvista
 
 from aneuflow.errors import InputError
+from aneuflow.geometry.model import build_model
 from aneuflow.geometry.read_surface import read_surface
+from aneuflow.geometry.settings import ModelSettings
+from aneuflow.types import Surface
 from tests import shapes
 from tests.conftest import shared_data
 
@@ -42,6 +45,13 @@ def test_a_size_no_artery_has_is_refused(tmp_path: Path) -> None:
         read_surface(_save(tmp_path / "tenfold.stl", 12.0))
     with pytest.raises(InputError, match="--units"):
         read_surface(_save(tmp_path / "tube.stl"), "m")
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e-3, 0.01, 0.05, 0.1, 10, 20, 100, 1e3, 1e6])
+def test_a_surface_far_from_millimeters_is_refused_as_such_by_the_model_too(factor: float) -> None:
+    pipe = shapes.tube()
+    with pytest.raises(InputError, match=r"mm wide in a box of .* its points must be in mm"):
+        build_model(Surface(pipe.points * factor, pipe.triangles), ModelSettings())
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -125,6 +125,10 @@ def tessellated(shape: Shape, edge: float, turned: bool = False) -> tuple[Patche
     points[body[of_sac]] = newton(points[body[of_sac]], [shape.sac])
     points[body[~of_sac]] = newton(points[body[~of_sac]], [shape.artery])
     points[rim] = newton(points[rim], [shape.sac, shape.artery])
+    # Points of the crease that changed places fold it; midway between their neighbors they are in order again.
+    for loop in sf.boundary_loops(split.triangles[split.below]) * 8:
+        around = [np.roll(points[loop], step, axis=0) for step in (1, -1)]
+        points[loop] = newton(0.5 * points[loop] + 0.25 * sum(around), [shape.sac, shape.artery])
     region = np.zeros(len(points), dtype=np.uint8)
     region[np.unique(split.triangles[split.below])] = 1
     patch, caps = _ends(shape, points, split.triangles, edge, rotation)

@@ -20,8 +20,11 @@ SHAPES = {
         Shape("large sphere", (2.0, 2.0), 0, (0, 6, 0), (5,) * 3, UP),
         Shape("egg", (1.5, 1.5), 0, (0, 4.5, 0), (2.0, 3.5, 2.3), UP),
         Shape("leaning egg", (1.5, 1.5), 0, (0, 3.8, 1.2), (2.0, 3.4, 2.0), (0, -1, -0.3), (30, 0, 0)),
+        Shape("broad leaning egg", (1.3, 1.3), 0, (0, 3.8, 0.5), (5.4, 3.7, 4.0), UP, (-26, 0, 0)),
+        Shape("low broad egg", (1.3, 1.3), 0, (0, 2.4, -0.3), (2.5, 1.9, 1.8), UP, (-16, 0, 0)),
         Shape("sphere on a fork", (1.5, 1.2, 1.1), 50, (0, 0, 3.5), (2.5,) * 3, AHEAD),
         Shape("egg on a fork", (1.8, 1.4, 1.3), 60, (0, 0.4, 4.2), (2.2, 2.6, 3.6), (0, -0.1, -1), (-10, 0, 0)),
+        Shape("broad egg on a fork", (1.9, 1.6, 1.4), 59, (0, 0.2, 4.1), (4.6, 3.3, 3.4), AHEAD, (7, 0, 0)),
         Shape("sphere on a narrow fork", (1.3, 1.2, 1.0), 38, (0, 0, 4.0), (2.2,) * 3, AHEAD),
     )
 }
@@ -35,6 +38,9 @@ SLOW = [
     ("egg", 0.15),
     ("egg", 0.3),
     ("leaning egg", 0.2),
+    ("broad leaning egg", 0.3),
+    ("low broad egg", 0.2),
+    ("broad egg on a fork", 0.3),
     ("sphere on a fork", 0.4),
     ("sphere on a fork", 0.2),
     ("egg on a fork", 0.3),

@@ -28,3 +28,9 @@ def test_only_the_diameter_next_to_the_neck_counts() -> None:
     z = np.linspace(0, 10, 200)
     hooked = line(np.stack([np.maximum(z - 3.2, 0) ** 2, 0 * z, z], axis=1))
     assert direction_from_neck(hooked, at_end=False) == pytest.approx([0, 0, 1], abs=1e-6)
+
+
+def test_an_end_drawn_into_the_neck_turns_the_direction_little() -> None:
+    z = np.linspace(0, 10, 60)
+    drawn = line(np.stack([0.1 * (z < 0.1), 0 * z, z], axis=1))
+    assert angle_deg(direction_from_neck(drawn, at_end=False), np.array([0, 0, 1.0])) < 1

@@ -17,6 +17,7 @@ from aneuflow.geometry.from_labels import LabeledSurface, lumen_surface, parts, 
 from aneuflow.geometry.region import Region
 from aneuflow.geometry.repair import STRAY_HOLE_MM, refine, repair, without_degenerates
 from aneuflow.geometry.sac import SacResult, find_aneurysm
+from aneuflow.geometry.scale import check_scale
 from aneuflow.geometry.settings import ModelSettings
 from aneuflow.geometry.whole_tree import Focus, focus_on, sac_on, told_of, with_flow_inlets
 from aneuflow.numerics import centerline as cl
@@ -133,6 +134,7 @@ def cut_wall(source: LabelMap | Surface, settings: ModelSettings, region: Region
     if isinstance(source, Surface):
         if not np.isfinite(source.points).all():
             raise InputError("The surface has points that are not numbers (NaN or infinite); export it again.")
+        check_scale(source)
         opened, repairs = _opened(source)
         if opened is not None:
             surface, refinements = refine(opened, settings.target_edge_mm)

@@ -12,6 +12,7 @@ import vtk
 from vtk.util import numpy_support
 
 from aneuflow.errors import InputError
+from aneuflow.geometry.scale import CREDIBLE_MM, box, caliber, is_credible
 from aneuflow.numerics import surface as sf
 from aneuflow.types import FloatArray, Surface
 
@@ -20,10 +21,8 @@ Units = Literal["mm", "cm", "m", "auto"]
 _FORMATS = (".stl", ".obj", ".ply", ".vtp")
 _MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
 _MOST_TRIANGLES = 5_000_000
-# Caliber as four times volume over area, the diameter of a long tube: 1.9 to 6.2 mm over 170 real segments, trees and
-# phantoms. The range for the automatic unit spans less than a factor of ten, so at most one unit fits.
-_CALIBER_MM, _CREDIBLE_MM = (1.0, 9.0), (0.4, 16.0)
-_LARGEST_BOX_MM = 400.0
+# The range for the automatic unit spans less than a factor of ten, so at most one unit fits.
+_CALIBER_MM = (1.0, 9.0)
 
 
 def read_surface(path: Path, units: Units = "auto") -> Surface:
@@ -35,16 +34,20 @@ def read_surface(path: Path, units: Units = "auto") -> Surface:
     """
     path = Path(path)
     points, triangles = _read(path)
-    caliber = 4 * _volume_over_area(points, triangles, path)
-    box = float(np.ptp(points, axis=0).max())
-    scale = _MM[units] if units != "auto" else _automatic_scale(caliber, box, path)
-    low, high = _CREDIBLE_MM
-    if not low <= caliber * scale <= high or box * scale > _LARGEST_BOX_MM:
+    if not box(points) > 0:
+        raise InputError(f"{path.name}: all points of the surface coincide; export the surface again.")
+    width, length = caliber(points, triangles), box(points)
+    if not width > 0:
+        raise InputError(f"{path.name}: the surface encloses no volume; give the closed or open-ended wall of a vessel.")
+    to_mm = _MM[units] if units != "auto" else _automatic_unit(width, length, path)
+    if not is_credible(width * to_mm, length * to_mm):
+        low, high = CREDIBLE_MM
         raise InputError(
-            f"{path.name}: read in {units} the vessel would be {caliber * scale:.3g} mm wide in a box of {box * scale:.4g} mm, "
-            f"which no intracranial artery is ({low:g} to {high:g} mm); give the right --units mm, cm or m."
+            f"{path.name}: read in {units} the vessel would be {width * to_mm:.3g} mm wide in a box of "
+            f"{length * to_mm:.4g} mm, which no intracranial artery is ({low:g} to {high:g} mm); give the right --units "
+            f"mm, cm or m."
         )
-    return Surface(points * scale, triangles)
+    return Surface(points * to_mm, triangles)
 
 
 def _read(path: Path) -> tuple[FloatArray, Any]:
@@ -116,25 +119,12 @@ def _parsed_vtp(path: Path) -> tuple[FloatArray, Any]:
     return points, numpy_support.vtk_to_numpy(mesh.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int32)
 
 
-def _volume_over_area(points: FloatArray, triangles: Any, path: Path) -> float:
-    """Volume inside over area, in the file's unit; openings are closed by fans."""
-    size = float(np.ptp(points, axis=0).max())
-    if not size > 0:
-        raise InputError(f"{path.name}: all points of the surface coincide; export the surface again.")
-    closed = sf.fill_openings(points, triangles)
-    volume = abs(sf.signed_volume(*closed))
-    surface_area = sf.area(*closed)
-    if not surface_area > 0 or not volume > 1e-9 * size**3:
-        raise InputError(f"{path.name}: the surface encloses no volume; give the closed or open-ended wall of a vessel.")
-    return volume / surface_area
-
-
-def _automatic_scale(caliber: float, box: float, path: Path) -> float:
+def _automatic_unit(width: float, length: float, path: Path) -> float:
     low, high = _CALIBER_MM
-    for scale in _MM.values():
-        if low <= caliber * scale <= high and box * scale <= _LARGEST_BOX_MM:
-            return scale
+    for unit in _MM.values():
+        if low <= width * unit <= high and is_credible(width * unit, length * unit):
+            return unit
     raise InputError(
-        f"{path.name}: in no unit is the surface as wide as an intracranial artery (it is {caliber:.3g} units wide in a "
-        f"box of {box:.4g}); rescale it to mm, or say --units mm, cm or m if the size is right."
+        f"{path.name}: in no unit is the surface as wide as an intracranial artery (it is {width:.3g} units wide in a "
+        f"box of {length:.4g}); rescale it to mm, or say --units mm, cm or m if the size is right."
     )

@@ -17,11 +17,11 @@ def direction_from_neck(line: Centerline, at_end: bool) -> FloatArray:
     """
     points = line.points_mm[::-1] if at_end else line.points_mm
     radius = line.radius_mm[::-1] if at_end else line.radius_mm
-    near = points[: max(2, int(np.searchsorted(arc_length(points), 2 * radius[0])) + 1)]
-    # The mean of the chords from the neck weighs the whole diameter, not the noise of its last point.
-    chords = near[1:] - near[0]
-    mean = chords.sum(axis=0)
-    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12))
+    length = arc_length(points)
+    count = max(2, int(np.searchsorted(length, 2 * radius[0])) + 1)
+    # The slope of the straight line fitted to them does not hang on the first point, which is drawn into the neck.
+    slope = (length[:count] - length[:count].mean()) @ points[:count]
+    return np.asarray(slope / max(float(np.linalg.norm(slope)), 1e-12))
 
 
 def angle_deg(first: FloatArray, second: FloatArray) -> float:

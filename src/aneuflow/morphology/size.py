@@ -9,14 +9,13 @@ import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 
 from aneuflow.errors import MethodError
+from aneuflow.morphology.summit import summit_direction
 from aneuflow.numerics import surface as sf
 from aneuflow.types import FloatArray, IntArray
 
 Segment = tuple[FloatArray, FloatArray]
 _SECTIONS = 48
 _DIRECTIONS = 180
-# What counts as the summit of the dome: this near to the maximum height, in shares of it, and to the highest point.
-_SUMMIT, _SUMMIT_EXTENT = 0.01, 0.35
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,22 +89,12 @@ def height(sac: Sac) -> tuple[float, Segment]:
 
 
 def maximum_height(sac: Sac) -> tuple[float, Segment]:
-    """Longest distance from the neck's centroid to the dome, mm, and the line that shows it.
-
-    The line points to the middle of the part of the dome that lies within 1 % of that distance: one point of it alone would
-    jump from vertex to vertex where the dome is round.
-    """
+    """Longest distance from the neck's centroid to the dome, mm, and the line that shows it, toward its summit."""
     above = sac.points[(sac.points - sac.center) @ sac.normal >= 0]
-    places = above if len(above) else sac.points
-    offset = places - sac.center
-    distance = np.linalg.norm(offset, axis=1)
-    top = int(distance.argmax())
-    longest = float(distance[top])
-    near = np.linalg.norm(places - places[top], axis=1) < _SUMMIT_EXTENT * longest
-    weight = np.maximum(distance - (1 - _SUMMIT) * longest, 0.0) * near
-    direction = weight @ (offset / np.maximum(distance, 1e-12)[:, None])
-    direction /= max(float(np.linalg.norm(direction)), 1e-12)
-    return longest, (sac.center, sac.center + longest * direction)
+    offset = (above if len(above) else sac.points) - sac.center
+    longest = float(np.linalg.norm(offset, axis=1).max())
+    spacing = float(np.sqrt(wall_area(sac) / len(sac.points)))
+    return longest, (sac.center, sac.center + longest * summit_direction(offset, spacing))
 
 
 def maximum_diameter(sac: Sac) -> tuple[float, Segment]:
