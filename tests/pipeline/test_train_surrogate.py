@@ -61,7 +61,7 @@ def database_row(number: int, split: str) -> dict[str, object]:
     """The row of a steady case of a patient of its own in the table of a compact form."""
     return {
         "id": f"c{number}", "patient": f"p{number}", "split": split, "shape": "real", "kind": "steady", "resolution_mm": 0.24,
-        "length_mm": 3.0, "reynolds": 160.0 + 10 * number, "pressure": 40.0, "up_x": 0, "up_y": 0, "up_z": 1,
+        "length_mm": 3.0, "reynolds": 160.0 + 10 * number, "pressure": 40.0, "shear": 2.0, "up_x": 0, "up_y": 0, "up_z": 1,
         "outflows_ml_s": "2.0", "outlet_radii_mm": "1.5", **{f"shape_{id}": 1.0 + 0.1 * number for id in SHAPE},
         "fine_pressure_loss": 48.0, "coarse_pressure_loss": 52.0, "coarse_inflow_fraction": 10.0,
     }  # fmt: skip

@@ -113,6 +113,7 @@ def one_case(off: float) -> tuple[Answer, dict[str, np.ndarray]]:
     case = {
         "area": np.ones(count), "region": region, "coarse_shear_base": shear, "coarse_tawss": tawss, "coarse_osi": osi,
         "tawss": (1 + off) * tawss, "osi": (1 + off) * osi, "numbers": np.array([2.0 * (1 + off), np.nan]),
+        "shear_pa": np.array(0.4),
     }  # fmt: skip
     spread = {"size": np.zeros(count), "numbers": np.zeros(2)}
     return Answer({"shear": shear, "numbers": np.array([2.0, 1.0])}, spread), case
@@ -131,6 +132,8 @@ def test_scores_and_errors_are_those_that_were_put_in() -> None:
     assert off["pressure_loss"] == pytest.approx(1 - 1 / 1.2) and "inflow_fraction" not in off
     assert off["true_osi"] == pytest.approx(1.2 * off["osi"]) and off["osi_points"] == pytest.approx(1.0)
     assert off["osi_off"] == pytest.approx(0.2 * off["osi"])
+    # TAWSS from 0.5 to 1.5 in units of 0.4 Pa: half of it is low, and of the true one, a fifth higher, a third.
+    assert off["low_shear"] == pytest.approx(0.5, abs=0.01) and off["true_low_shear"] == pytest.approx(1 / 3, abs=0.01)
 
 
 def test_intervals_over_the_cycle_hold_what_they_warrant() -> None:

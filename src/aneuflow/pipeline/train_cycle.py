@@ -55,10 +55,10 @@ def _summed(each: Mapping[str, Mapping[str, float]], real: Collection[str]) -> d
 
 
 def _summary(found: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-    """As `calibrate.summaries`, with osi_rank: the rank correlation over the cases of the sac's mean OSI."""
+    """As `calibrate.summaries`, with the rank correlations over the cases of the sac's mean OSI and low shear area."""
     made = calibrate.summaries(found)
-    if len(found) > 2:
-        made["osi_rank"] = float(spearmanr([mine["osi"] for mine in found], [mine["true_osi"] for mine in found])[0])
+    for name in ("osi", "low_shear") if len(found) > 2 else ():
+        made[f"{name}_rank"] = float(spearmanr([mine[name] for mine in found], [mine[f"true_{name}"] for mine in found])[0])
     return made
 
 
@@ -72,11 +72,11 @@ def cycle_text(results: Mapping[str, Any]) -> list[str]:
         cells = [found.get(each, {}) for each in _SHOWN]
         shown = [f"{100 * cell['median']:.1f} / {100 * cell['p90']:.1f}" if cell else "-" for cell in cells]
         lines.append(f"{name:<34}" + "".join(f"{text:>20}" for text in shown))
-    osi = methods["coarse flow"]
-    ranks = [
-        f"{found['osi_rank']:.2f}{where}" for found, where in ((osi, ""), (osi["real"], " undeformed")) if "osi_rank" in found
-    ]
-    within = osi["osi_points"]["median"]
-    lines.append(f"OSI, rank correlation over the cases {', '.join(ranks) or '-'}, over a sac's points {within:.2f} (median)")
+        for part, title in ((found, ""), (found["real"], ", undeformed")):
+            if "osi_rank" in part:
+                low, osi, within = part["low_shear_rank"], part["osi_rank"], part["osi_points"]["median"]
+                lines.append(
+                    f"  ranks{title}: low shear area {low:.2f}, OSI {osi:.2f}, OSI over a sac's points {within:.2f} (median)"
+                )
     shares = results["coverage"].items()
     return [*lines, "intervals over the cycle hold " + ", ".join(f"{100 * share:.0f} % ({part})" for part, share in shares)]

@@ -24,7 +24,7 @@ from aneuflow.pipeline.train_cycle import cycle_intervals, cycle_results, cycle_
 from aneuflow.surrogate import calibrate
 from aneuflow.surrogate.cohort import SPLITS
 from aneuflow.surrogate.compact import CASES, CHANNELS, read_compact
-from aneuflow.surrogate.cycle import CYCLE, FIELDS
+from aneuflow.surrogate.cycle import CYCLE, FIELDS, UNIT
 from aneuflow.surrogate.network import CARD, KINDS, Ensemble, ask, load_ensemble, load_member
 from aneuflow.surrogate.points import NUMBERS, SHAPE, Arrays, facts_of, numbers_of, prepare
 from aneuflow.surrogate.predict_baselines import coarse_alone, coarse_scaled, nearest_shape, poiseuille
@@ -77,8 +77,8 @@ def prepare_cases(
         about["cases"][split] = _about(row for _, row in steady)
         beating = [(n, place) for n, place in enumerate(arrays.get("pulsatile", ())) if arrays["wall_region"][place].any()]
         for number, place in beating:
-            cycle = {name: arrays[channel][number] for name, channel in FIELDS.items()}
-            _prepare(rows[place], _taken(arrays, place), apart, cycle)
+            row, cycle = rows[place], {name: arrays[channel][number] for name, channel in FIELDS.items()}
+            _prepare(row, _taken(arrays, place), apart, {**cycle, UNIT: np.array(float(row["shear"]))})
         about["pulsatile"][split] = _about(rows[place] for _, place in beating)
     if not about["cases"]["train"]:
         raise InputError(f"{compact} holds no steady case to train on; run `aneuflow database run` further and pack again.")

@@ -14,6 +14,8 @@ from aneuflow.surrogate.network import Answer
 from aneuflow.types import FloatArray
 
 CYCLE = "cycle"  # among the intervals of a card
+LOW_SHEAR_PA = 0.4  # Malek et al. 1999
+UNIT = "shear_pa"  # of a prepared case: tau0 in Pa
 # What a prepared case holds besides a steady one, each (n,), and where the compact form has it.
 FIELDS = {"coarse_tawss": "coarse_wall_tawss", "coarse_osi": "coarse_wall_osi", "tawss": "wall_tawss", "osi": "wall_osi"}
 
@@ -51,14 +53,16 @@ def cycle_errors(
     """What predicted TAWSS (n,), OSI (n,) and `NUMBERS` are off by, as `calibrate.errors`, with osi_off, the area mean over the
     sac of what its OSI is off by, and osi_points, the rank correlation of OSI over the sac's points.
 
-    osi and true_osi are the sac's means themselves.
+    osi and true_osi are the sac's means themselves, low_shear and true_low_shear the parts of it under 0.4 Pa.
     """
-    sac = case["region"] == 1
+    sac, limit = case["region"] == 1, LOW_SHEAR_PA / float(case[UNIT])
     return {
         **size_errors(tawss, case["tawss"], case),
         **number_errors(numbers, case),
         "osi": sac_mean(osi, case),
         "true_osi": sac_mean(case["osi"], case),
+        "low_shear": sac_mean(tawss < limit, case),
+        "true_low_shear": sac_mean(case["tawss"] < limit, case),
         "osi_off": sac_mean(np.abs(osi - case["osi"]), case),
         "osi_points": float(spearmanr(osi[sac], case["osi"][sac])[0]),
     }

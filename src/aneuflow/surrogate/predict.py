@@ -13,7 +13,7 @@ from aneuflow.errors import InputError, MethodError
 from aneuflow.numerics.lattice.voxels import voxelize
 from aneuflow.numerics.surface import vertex_areas, vertex_normals
 from aneuflow.surrogate.calibrate import half_width, outside
-from aneuflow.surrogate.cycle import CYCLE, tawss_over_cycle
+from aneuflow.surrogate.cycle import CYCLE, LOW_SHEAR_PA, tawss_over_cycle
 from aneuflow.surrogate.network import CARD, Answer, Ensemble, ask
 from aneuflow.surrogate.points import NUMBERS, SHAPE, Arrays, Facts, prepare, spread
 from aneuflow.surrogate.sample import Place, Scales, sampled
@@ -33,7 +33,6 @@ from aneuflow.types import (
 )
 
 _NODE_SPACING_MM = 0.3
-_LOW_SHEAR_PA = 0.4  # Malek et al. 1999
 _LEAST_SHEAR_PA = 1e-3
 _SEED = 7
 # Of the arrays sampled, those that the networks are not given.
@@ -308,7 +307,7 @@ def _low_shear(fields: Mapping[str, FloatArray], flow: FlowSolution, limits: Map
 
     return tuple(
         Measure(id, part("TAWSS", limit), part("TAWSS_high", limit), part("TAWSS_low", limit))
-        for id, limit in {**limits, "low_shear_area_absolute": _LOW_SHEAR_PA}.items()
+        for id, limit in {**limits, "low_shear_area_absolute": LOW_SHEAR_PA}.items()
     )
 
 
