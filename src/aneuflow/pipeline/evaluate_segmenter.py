@@ -10,6 +10,8 @@ import numpy as np
 
 from aneuflow.case.files import read_json, write_json
 from aneuflow.pipeline.train_segmenter import FOLDS, PREPARED
+from aneuflow.segmentation.aneurysms import called
+from aneuflow.segmentation.brightness import without_veins
 from aneuflow.segmentation.metrics import centerline_dice, detection, dice, surface_agreement
 from aneuflow.segmentation.network import Network, load_network
 from aneuflow.segmentation.sliding import lumen_and_aneurysm
@@ -37,7 +39,8 @@ def evaluate_folds(target: Path, folds: Sequence[str], progress: Progress = no_p
 def evaluate(network: Network, image: Float32Array, labels: ByteArray) -> dict[str, Any]:
     """Metrics of one prepared image (normalized, on the network's voxels) against its labels."""
     lumen, aneurysm = lumen_and_aneurysm(network.tiling, image, lambda _fraction, _message: None)
-    return compare(lumen > 0.5, (aneurysm > 0.5) & (lumen > 0.5), labels, network.spacing_mm)
+    lumen = without_veins(lumen, image, "CTA" if network.is_ct else "MRA", network.spacing_mm)
+    return compare(lumen > 0.5, called(lumen, aneurysm, network.spacing_mm), labels, network.spacing_mm)
 
 
 def compare(lumen: Any, aneurysm: Any, labels: ByteArray, spacing_mm: float) -> dict[str, Any]:

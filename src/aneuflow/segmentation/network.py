@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from aneuflow.errors import InputError
 from aneuflow.numerics.resample import resample_isotropic
+from aneuflow.segmentation.brightness import without_veins
 from aneuflow.segmentation.intensity import normalized
 from aneuflow.segmentation.settings import SegmentSettings
 from aneuflow.segmentation.sliding import Tiling, lumen_and_aneurysm
@@ -84,12 +85,16 @@ def load_network(file: Path) -> Network:
 def network_maps(
     network: Network, volume: Volume, progress: Progress = no_progress
 ) -> tuple[Float32Array, Float32Array, FloatArray]:
-    """Probability of lumen and of aneurysm on cubic voxels of the network's spacing, and their affine (4, 4) to LPS mm."""
+    """Probability of lumen and of aneurysm on cubic voxels of the network's spacing, and their affine (4, 4) to LPS mm.
+
+    The lumen is 0 where it is not as bright as arteries are: see `brightness.without_veins`.
+    """
     is_ct = volume.modality == "CTA" if network.is_ct is None else network.is_ct
     values, affine = resample_isotropic(volume.values, volume.affine, network.spacing_mm, order=3)
     np.clip(values, volume.values.min(), volume.values.max(), out=values)
-    lumen, aneurysm = lumen_and_aneurysm(network.tiling, normalized(values, is_ct), progress)
-    return lumen, aneurysm, affine
+    image = normalized(values, is_ct)
+    lumen, aneurysm = lumen_and_aneurysm(network.tiling, image, progress)
+    return without_veins(lumen, image, volume.modality, network.spacing_mm), aneurysm, affine
 
 
 def segment_by_network(
