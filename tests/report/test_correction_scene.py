@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from aneuflow.report import ReportContent, viewer
 from aneuflow.report.correction_scene import correction_payload, painting_payload
-from aneuflow.types import REGION_SAC, WALL_PATCH
+from aneuflow.types import REGION_SAC, WALL_PATCH, Candidate
 
 
 def _decode(array: dict[str, str]) -> np.ndarray:
@@ -45,3 +46,10 @@ def test_the_flow_under_the_paint_is_that_of_the_nearest_point_and_no_region_is_
     assert set(fields) == {"TAWSS", "OSI", "RRT", "pressure", "WSS_peak", "region"}
     nearest = np.linalg.norm(content.flow.wall.points[None] - drawn[:, None], axis=2).argmin(axis=1)
     np.testing.assert_array_equal(_decode(fields["TAWSS"]["values"]), content.flow.wall_fields["TAWSS"][nearest])
+
+
+def test_the_candidates_of_a_tree_can_be_chosen_from(content: ReportContent) -> None:
+    found = (Candidate(1, (0.0, 1.0, 2.0), 6.25, 0.7, True), Candidate(2, (9.0, 1.0, 2.0), 4.0, 0.6, False))
+    assert correction_payload(content.model, "en")["candidates"] == []
+    scene = correction_payload(replace(content.model, candidates=found), "en")
+    assert scene["candidates"] == [{"number": 1, "diameter": 6.25}, {"number": 2, "diameter": 4.0}]

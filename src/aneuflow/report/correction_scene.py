@@ -19,10 +19,10 @@ DARKER_WALL_COLOR = "#a3aeb9"
 
 
 def correction_payload(model: LumenModel, language: Language) -> dict[str, Any]:
-    """The scene of `viewer.viewer_payload` for a model without flow, with `caps` and `neck` (None without aneurysm).
+    """The scene of `viewer.viewer_payload` for a model without flow, with `caps`, `neck` (None without aneurysm), `candidates`.
 
-    A cap is {"id", "role", "center", "normal", "radius", "rim"}, the neck {"center", "normal", "radius", "origin"}; places
-    are in mm less `center`, radii in mm.
+    A cap is {"id", "role", "center", "normal", "radius", "rim"}, the neck {"center", "normal", "radius", "origin"}, a candidate
+    of a whole tree {"number", "diameter"}; places are in mm less `center`, radii and diameters in mm.
     """
     lumen = model.lumen
     wall, origin, kept = _drawn(lumen)
@@ -38,6 +38,7 @@ def correction_payload(model: LumenModel, language: Language) -> dict[str, Any]:
         "thinned": len(origin) < len(kept),
         "caps": [_cap(model, cap, center) for cap in model.caps],
         "neck": _neck(model, center),
+        "candidates": [{"number": place.number, "diameter": place.diameter_mm} for place in model.candidates],
     }
 
 

@@ -9,7 +9,7 @@ import { fileOf, has } from "./page";
 
 /** What corrections by hand set, as it is without any. */
 const AUTOMATIC: Tables = {
-  model: { inlet_caps: [], neck_plane: null, aneurysm: "auto" }, boundary: { flow_ml_s: null, outlets: "murray" },
+  model: { inlet_caps: [], neck_plane: null, candidate: null, aneurysm: "auto" }, boundary: { flow_ml_s: null, outlets: "murray" },
 };
 const shown = new WeakMap<HTMLElement, Corrections>();
 const sceneFile = () => `views/model.${language()}.json.gz`;

@@ -1,4 +1,4 @@
-// Corrections by hand on the surface itself: which ends are inlets, where the neck is, and whether there is an aneurysm.
+// Corrections by hand on the surface itself: which ends are inlets, where the neck is, which aneurysm of a tree is meant, if any.
 import { showWall, type Wall } from "../../../src/aneuflow/report/templates/viewer.js";
 import { button, choice, element, labeled } from "../dom";
 import { t } from "../texts";
@@ -9,10 +9,11 @@ interface Encoded { type: string; data: string }
 interface Cap { id: number; role: "inlet" | "outlet"; center: Vector; normal: Vector; radius: number; rim: Encoded }
 export interface CorrectionScene extends Scene {
   caps: Cap[]; neck: { center: Vector; normal: Vector; radius: number; origin: string } | null;
+  candidates?: { number: number; diameter: number }[];
 }
 interface GivenPlane { point_mm: Vector; normal: Vector }
-export interface ModelTable { inlet_caps?: number[]; neck_plane?: GivenPlane | null; aneurysm?: "auto" | "none" }
-type Choice = "auto" | "plane" | "none";
+export interface ModelTable { inlet_caps?: number[]; neck_plane?: GivenPlane | null; aneurysm?: "auto" | "none"; candidate?: number | null }
+type Choice = "auto" | "plane" | "none" | `candidate-${number}`;
 
 const INLET: [number, number, number, number] = [0.8, 0.22, 0.18, 1], OUTLET: typeof INLET = [0.16, 0.4, 0.74, 1];
 const PLANE: typeof INLET = [0.95, 0.6, 0.1, 0.4], CUT: typeof INLET = [0.85, 0.35, 0, 1];
@@ -49,8 +50,10 @@ export class Corrections {
     this.plane = this.base;
     this.inlets = new Set(scene.caps.filter((cap) => cap.role === "inlet").map((cap) => cap.id));
     this.areInletsGiven = Boolean(now.inlet_caps?.length);
-    this.kind = choice([["auto", t("option_auto")], ["plane", t("option_plane")], ["none", t("option_none")]],
-      now.aneurysm === "none" ? "none" : given ? "plane" : "auto", { name: "model.aneurysm", onchange: () => this.show() });
+    const candidates = (scene.candidates ?? []).map(({ number, diameter }): [Choice, string] =>
+      [`candidate-${number}`, t("option_candidate", { number, diameter: diameter.toFixed(1) })]);
+    this.kind = choice([["auto", t("option_auto")], ...candidates, ["plane", t("option_plane")], ["none", t("option_none")]],
+      now.aneurysm === "none" ? "none" : given ? "plane" : now.candidate ? `candidate-${now.candidate}` : "auto", { name: "model.aneurysm", onchange: () => this.show() });
     this.sliders = [this.slider("neck_shift", "mm", 6, 0.05), this.slider("neck_tilt", "°", STEEPEST, 1), this.slider("neck_tilt_across", "°", STEEPEST, 1)];
     this.ends = scene.caps.map((cap) => this.end(cap));
     this.wall = showWall(root, structuredClone(scene));
@@ -75,6 +78,8 @@ export class Corrections {
     if (String(inlets) !== String(before.inlet_caps ?? [])) found.inlet_caps = inlets;
     const plane = kind === "plane" ? this.given() : null;
     if (JSON.stringify(plane) !== JSON.stringify(before.neck_plane ?? null)) found.neck_plane = plane;
+    const candidate = kind.startsWith("candidate-") ? Number(kind.slice("candidate-".length)) : null;
+    if (candidate !== (before.candidate ?? null)) found.candidate = candidate;
     if ((kind === "none") !== (before.aneurysm === "none")) found.aneurysm = kind === "none" ? "none" : "auto";
     return found;
   }
