@@ -18,6 +18,7 @@ from aneuflow.geometry.region import Region
 from aneuflow.geometry.repair import STRAY_HOLE_MM, refine, repair, without_degenerates
 from aneuflow.geometry.sac import SacResult, find_aneurysm
 from aneuflow.geometry.scale import check_scale
+from aneuflow.geometry.second_opinion import SecondOpinion, second_opinion
 from aneuflow.geometry.settings import ModelSettings
 from aneuflow.geometry.whole_tree import Focus, focus_on, sac_on, told_of, with_flow_inlets
 from aneuflow.numerics import centerline as cl
@@ -63,9 +64,10 @@ def build_model(source: LabelMap | Surface, settings: ModelSettings, progress: P
     candidates: tuple[Candidate, ...] = ()
     if whole:
         progress(0.2, "whole tree")
-        focus, candidates = focus_on(artery_trees(wall, settings), settings)
+        labels = wall.labels or _filled(source)
+        focus, candidates = focus_on(artery_trees(wall, settings), settings, asked(labels, settings))
         if focus is not None:
-            wall = cut_wall(wall.labels or _filled(source), settings, focus.region)
+            wall = cut_wall(labels, settings, focus.region)
     lumen, caps = close_ends(wall.surface, settings.inlet_caps)
     if focus is not None and not settings.inlet_caps:
         caps = with_flow_inlets(caps, focus.tubes)
@@ -123,6 +125,11 @@ def artery_trees(wall: CutWall, settings: ModelSettings) -> list[ArteryTree]:
             lumen, caps = close_ends(each.surface)
             trees.append(artery_tree(lumen, caps, _carried(each.labeled, lumen)))
     return trees
+
+
+def asked(labels: LabelMap, settings: ModelSettings, session: Any = None) -> SecondOpinion:
+    """What the network of the sac, or that given, says of candidates in the trees of a label map."""
+    return second_opinion(lambda region: close_ends(cut_wall(labels, settings, region).surface), session)
 
 
 def _filled(source: LabelMap | Surface) -> LabelMap:

@@ -13,11 +13,14 @@ from aneuflow.geometry.candidates import ArteryTree, TreeSac, find_candidates
 from aneuflow.geometry.caps import with_inlets
 from aneuflow.geometry.parent_vessel import Tube
 from aneuflow.geometry.region import Region, inlets_by_flow, region_around
+from aneuflow.geometry.second_opinion import SecondOpinion
 from aneuflow.geometry.settings import ModelSettings
 from aneuflow.types import ByteArray, Candidate, Cap, FloatArray, Note, PatchedSurface
 
 # Candidates of a lower score are not told of, nor more than so many; unasked the model is made around a clear one only.
 LEAST_SCORE, CLEAR_SCORE, MOST_CANDIDATES = 0.55, 0.6, 3
+# Of a candidate that is told of, the network takes at least this share for sac: 0.19 or more of 21 real ones left out.
+_LEAST_SHARE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +36,18 @@ class Focus:
     notes: tuple[Note, ...] = ()
 
 
-def focus_on(trees: Sequence[ArteryTree], settings: ModelSettings) -> tuple[Focus | None, tuple[Candidate, ...]]:
+def unasked(tree: ArteryTree, sac: TreeSac) -> None:
+    """The opinion of a network that is not asked."""
+
+
+def focus_on(
+    trees: Sequence[ArteryTree], settings: ModelSettings, share_of: SecondOpinion = unasked
+) -> tuple[Focus | None, tuple[Candidate, ...]]:
     """The region of interest in the artery trees of a head, None where nothing in them is clearly an aneurysm; the candidates.
 
     It lies around the neck plane of the settings, else around the points labeled as aneurysm, else around the candidate
-    chosen among those of all trees. Raises InputError where fewer candidates were found than the number of that.
+    chosen among those of all trees. share_of: how much of each a network takes for sac. Raises InputError where fewer
+    candidates were found than the number of that.
     """
     trees = [tree for tree in trees if tree.tubes]
     if not trees:
@@ -49,7 +59,7 @@ def focus_on(trees: Sequence[ArteryTree], settings: ModelSettings) -> tuple[Focu
     for tree in trees:
         if tree.labeled is not None:
             return _around(tree, tree.lumen.surface.points[tree.labeled.astype(bool)], settings), ()
-    ranked = likely([(tree, sac) for tree in trees for sac in find_candidates(tree)])
+    ranked = likely([(tree, sac) for tree in trees for sac in find_candidates(tree)], share_of)
     number = _chosen(ranked, settings)
     candidates = tuple(
         Candidate(place, (float(x), float(y), float(z)), sac.diameter_mm, sac.score, place == number)
@@ -77,10 +87,20 @@ def _chosen(ranked: Sequence[tuple[ArteryTree, TreeSac]], settings: ModelSetting
     return settings.candidate
 
 
-def likely(sacs: Sequence[tuple[ArteryTree, TreeSac]]) -> list[tuple[ArteryTree, TreeSac]]:
-    """Those of the candidates that are told of, the likeliest first."""
-    ranked = sorted(sacs, key=lambda found: -found[1].score)[:MOST_CANDIDATES]
-    return [(tree, sac) for tree, sac in ranked if sac.score >= LEAST_SCORE]
+def likely(sacs: Sequence[tuple[ArteryTree, TreeSac]], share_of: SecondOpinion = unasked) -> list[tuple[ArteryTree, TreeSac]]:
+    """Those of the candidates that are told of, the likeliest first; share_of: how much of each a network takes for sac."""
+    told: list[tuple[ArteryTree, TreeSac]] = []
+    for tree, sac in sorted(sacs, key=lambda found: -found[1].score):
+        if sac.score < LEAST_SCORE or len(told) == MOST_CANDIDATES:
+            break
+        if is_told(sac.score, share_of(tree, sac)):
+            told.append((tree, sac))
+    return told
+
+
+def is_told(score: float, share: float | None) -> bool:
+    """Whether a candidate is told of; share: what part of it a network takes for sac, None where it was not asked."""
+    return score >= LEAST_SCORE and (share is None or share >= _LEAST_SHARE)
 
 
 def _around(tree: ArteryTree, places: FloatArray, settings: ModelSettings) -> Focus:

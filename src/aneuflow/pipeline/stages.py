@@ -147,7 +147,7 @@ def _report(run: StageRun) -> None:
 
 
 SEGMENT = Stage("segment", "segmentation", 3, ("image",), ("segment",), _segment)
-MODEL = Stage("model", "model", 10, ("surface", "segmentation"), ("model",), _model)
+MODEL = Stage("model", "model", 11, ("surface", "segmentation"), ("model",), _model)
 MEASURE = Stage("measure", "morphology", 6, ("model",), ("measure",), _measure)
 BOUNDARY = Stage("boundary", "boundary", 3, ("model", "waveform", *RECORDS), ("boundary", "simulate"), _boundary)
 SIMULATE = Stage("simulate", "flow", 12, ("model", "boundary"), ("simulate",), _simulate, frozenset({"threads"}))
