@@ -60,6 +60,25 @@ def test_a_run_goes_on_where_it_stopped(balls: Path, tmp_path: Path) -> None:
         pack_database(folder, tmp_path / "packed")
 
 
+def test_a_case_that_was_put_off_comes_last(balls: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "db"
+    first, second, *rest = plan_database(balls, folder, SETTINGS).cases
+    later = folder / "cases" / f"{first.id}.later"
+    later.touch()
+    assert run_database(folder, limit=1) == 1
+    assert record_path(folder, second.id).exists() and not record_path(folder, first.id).exists()
+    assert run_database(folder) == 1 + len(rest)
+    assert record_path(folder, first.id).exists() and not later.exists()
+
+
+def test_one_kind_of_cases_is_solved_alone(balls: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "db"
+    plan = plan_database(balls, folder, DesignSettings(cases=4, pulsatile=3, ideal=0))
+    pulses = [case.id for case in plan.cases if case.kind == "pulsatile"]
+    assert run_database(folder, kind="pulsatile") == len(pulses) > 0
+    assert {case.id for case in plan.cases if record_path(folder, case.id).exists()} == set(pulses)
+
+
 def test_a_folder_holds_one_plan_and_one_run(balls: Path, tmp_path: Path) -> None:
     folder = tmp_path / "db"
     plan_database(balls, folder, SETTINGS)
@@ -87,6 +106,7 @@ def test_a_real_shape_its_variant_and_its_artery_enter(tmp_path: Path) -> None:
     write_table(folder / "plan.csv", chosen)
     plan = read_plan(folder)
     assert run_database(folder, limit=1, patience_s=0.01) == 0
+    assert (folder / "cases" / f"{chosen[0].id}.later").exists()
     assert run_database(folder) == 3
     ended = {case.id: read_json(record_path(folder, case.id)) for case in chosen}
     assert {record["state"] for record in ended.values()} == {"entered"}, ended

@@ -123,6 +123,11 @@ def record_path(folder: Path, id: str) -> Path:
     return folder / CASES / f"{id}.json"
 
 
+def _put_off_path(folder: Path, id: str) -> Path:
+    """An empty file, there while a case is put off."""
+    return folder / CASES / f"{id}.later"
+
+
 def array_path(folder: Path, id: str) -> Path:
     """The arrays of a case that has entered."""
     return folder / CASES / f"{id}.npz"
@@ -141,15 +146,16 @@ def run_database(
     """Solve cases that have not ended yet, in the order of the plan, at most `limit`, of one kind or both; gives how many.
 
     Each ends by one record, entered or refused with its reason; those that take more than `patience_s` of CPU time, which
-    large sacs do, are left, and interrupted or killed, the next run goes on with what is left. Raises InputError where another
-    run is at work in the folder.
+    large sacs do, are left, and interrupted or killed, the next run goes on with what is left, such cases last. Raises
+    InputError where another run is at work in the folder.
     """
     plan = read_plan(folder)
     with _alone(folder):
         for rest in (folder / CASES).glob(".*"):
             rest.unlink()
         asked = [case for case in plan.cases if kind in (None, case.kind)]
-        left = [case for case in asked if not record_path(folder, case.id).exists()][:limit]
+        left = [case for case in asked if not record_path(folder, case.id).exists()]
+        left = sorted(left, key=lambda case: _put_off_path(folder, case.id).exists())[:limit]
         resolution = plan.settings.resolution_mm
         work = [Work(folder, case, plan.sources[case.base], resolution, device, threads, patience_s) for case in left]
         _solve_all(work, workers, progress)
@@ -218,6 +224,7 @@ def _do(work: Work) -> None:
     try:
         solved = solve(work.case, lambda: read_shape(work.source), lambda: _frame(work), flow, generator, watch)
     except PutOff:
+        _put_off_path(work.folder, work.case.id).touch()
         return
     _write(work, solved, time.process_time() - began)
 
@@ -258,6 +265,7 @@ def _write(work: Work, solved: Solved, seconds: float) -> None:
         temporary.replace(array_path(work.folder, case.id))
     record = {"state": solved.state, "stage": solved.stage, "reason": solved.reason, "cpu_s": round(seconds, 1), "row": row}
     write_json(record_path(work.folder, case.id), record)
+    _put_off_path(work.folder, case.id).unlink(missing_ok=True)
 
 
 @contextmanager
