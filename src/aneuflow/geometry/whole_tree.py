@@ -20,7 +20,7 @@ from aneuflow.types import ByteArray, Candidate, Cap, FloatArray, Note, PatchedS
 # Candidates of a lower score are not told of, nor more than so many; unasked the model is made around a clear one only.
 LEAST_SCORE, CLEAR_SCORE, MOST_CANDIDATES = 0.55, 0.6, 3
 # An unclear one is told of only if the network takes at least this share of it for sac. It does not object to clear ones:
-# of one large real sac in 46 it sees nothing (docs/shape.md).
+# of one large real sac in 48 it sees nothing (docs/shape.md).
 _LEAST_SHARE = 0.1
 
 
