@@ -219,7 +219,7 @@ def listed(measured: Path, system: System) -> Iterator[str]:
     write_views(measured, measured.parent / VIEWS, current)
     publish(system, case.id, Finding(measured.parent, current))
     dispatcher = Dispatcher(system, LocalEngine())
-    thread = threading.Thread(target=dispatcher.serve)
+    thread = threading.Thread(target=dispatcher.serve, args=(os.getppid(),))
     thread.start()
     with in_thread(create_app(system)) as address:
         yield address
