@@ -23,7 +23,7 @@ def test_the_network_sees_a_sac_and_none_in_a_fork() -> None:
     points = np.linalg.norm(tree.lumen.surface.points - FORK, axis=1) < 2.0
     voxels = np.flatnonzero(np.linalg.norm(tree.grid.points_mm - FORK, axis=1) < 1.0)
     fork = replace(sac, points=points, voxels=voxels)
-    share_of = asked(labels, ModelSettings())
+    share_of = asked(lambda: labels, ModelSettings())
     seen, unseen = share_of(tree, sac), share_of(tree, fork)
     assert seen is not None and seen > 0.7
     assert unseen is not None and unseen < 0.05

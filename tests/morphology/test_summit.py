@@ -44,6 +44,20 @@ def test_summit_is_that_of_the_exact_dome(axes: tuple, middle: tuple, turn: tupl
     assert apart_deg(summit_direction(points, spacing), exact) < 0.7
 
 
+@pytest.mark.parametrize(("height", "stretch"), [(1.0, 1.2), (1.5, 1.3), (2.2, 1.2)])
+@pytest.mark.parametrize("seed", range(3))
+def test_summit_of_a_low_dome_is_on_its_rim_and_no_farther(height: float, stretch: float, seed: int) -> None:
+    # A cap of a sphere over a neck of 2.5 mm radius, stretched along x: its farthest points are the rim's, at either end of x.
+    radius = (2.5**2 + height**2) / (2 * height)
+    up = np.random.default_rng(seed).uniform(radius - height, radius, 8000)
+    around = np.random.default_rng(seed + 9).uniform(0, 2 * np.pi, 8000)
+    across = np.sqrt(radius**2 - up**2)
+    points = np.stack([stretch * across * np.cos(around), across * np.sin(around), up - radius + height], axis=1)
+    summit = summit_direction(points, 0.08)
+    assert apart_deg(np.abs(summit), np.array([1.0, 0, 0])) < 7  # the rim is nearer by 0.003 of itself there
+    assert summit[2] >= -np.sin(np.radians(3))
+
+
 def test_summit_stays_where_the_points_are_placed_otherwise_or_err_a_little() -> None:
     found = []
     for seed in range(20):
@@ -55,4 +69,6 @@ def test_summit_stays_where_the_points_are_placed_otherwise_or_err_a_little() ->
 
 def test_summit_of_a_few_points_is_about_the_farthest() -> None:
     points = np.array([[0.0, 0, 2], [1, 0, 1], [0, 1, 1], [-1, 0, 1], [0, -1, 1.0]])
+    assert apart_deg(summit_direction(points, 1.0), np.array([0.0, 0, 1])) < 1
+    points[1:] = [[1.5, 0, 0], [0, 1.5, 0], [-1.5, 0, 0], [0, -1.5, 0]]
     assert apart_deg(summit_direction(points, 1.0), np.array([0.0, 0, 1])) < 1

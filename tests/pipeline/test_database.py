@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from aneuflow.case.files import read_json
+from aneuflow.case.files import read_json, write_json
 from aneuflow.errors import InputError
 from aneuflow.pipeline.database import (
     array_path,
@@ -57,6 +57,16 @@ def test_a_run_goes_on_where_it_stopped(balls: Path, tmp_path: Path) -> None:
     assert {stage for stage, _ in found.refused} == {"model", "deform"}
     assert "model: The surface has # openings" in check_text(found)
     with pytest.raises(InputError, match="No case has entered"):
+        pack_database(folder, tmp_path / "packed")
+
+
+def test_a_case_of_another_version_is_named_when_packed(balls: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "db"
+    case = plan_database(balls, folder, SETTINGS).cases[0]
+    row = {"id": case.id, "split": case.split, "kind": case.kind}
+    write_json(record_path(folder, case.id), {"state": "entered", "stage": "", "reason": "", "cpu_s": 1.0, "row": row})
+    np.savez(folder / "cases" / f"{case.id}.npz", wall_point=np.zeros((4, 3), np.float16))
+    with pytest.raises(InputError, match=rf"{case.id} was solved by another version; delete .*{case.id}\.json"):
         pack_database(folder, tmp_path / "packed")
 
 

@@ -11,8 +11,9 @@ from aneuflow.numerics.surface import tangents, vertex_areas, vertex_normals
 from aneuflow.surrogate.calibrate import conformal_factors
 from aneuflow.surrogate.cycle import CYCLE, cycle_errors, cycle_scores, tawss_over_cycle
 from aneuflow.surrogate.network import Answer, Ensemble
-from aneuflow.surrogate.predict import predict, predicts_cycle, still
-from aneuflow.types import REGION_SAC, FlowSolution, LumenModel, Waveform
+from aneuflow.surrogate.predict import facts_of, predict, predicts_cycle, still
+from aneuflow.surrogate.sample import Scales
+from aneuflow.types import REGION_SAC, FlowSolution, LumenModel, OutletCondition, Waveform
 from tests.surrogate.test_predict import BOUNDARY, MORPHOLOGY, model, networks, untouched
 
 __all__ = ["model", "networks"]
@@ -87,6 +88,26 @@ def test_a_steady_flow_or_one_without_intervals_has_no_oscillation(
         assert made.steady and "OSI" not in made.wall_fields
         assert "sac_osi_mean" not in {measure.id for measure in made.measures}
         assert ("surrogate_steady" in {note.code for note in made.notes}) is (boundary is BEATING)
+
+
+def test_no_interval_of_oscillation_goes_beyond_what_can_be(
+    model: LumenModel, networks: Ensemble, coarse: FlowSolution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FACTORS, "osi_mean", {"factor": 200.0, "level": 0.9, "patients": 30})
+    (found,) = (m for m in predict(beating(networks), model, BEATING, MORPHOLOGY, coarse).measures if m.id == "sac_osi_mean")
+    assert (found.low, found.high) == (0.0, 0.5)
+
+
+def test_outlets_set_by_pressures_share_the_flow_as_they_do_over_the_cycle(model: LumenModel, coarse: FlowSolution) -> None:
+    caps = (*model.caps, replace(model.caps[1], id=3))
+    outlets = tuple(OutletCondition(id, "resistance", resistance=1e9) for id in (2, 3))
+    boundary, shape = replace(BEATING, outlets=outlets), {measure.id: measure.value for measure in MORPHOLOGY.measures}
+    flows = {"outflow_2": np.array([2.0, 4.0, 0.0]), "outflow_3": np.array([1.0, 1.0, 1.0])}
+    steady = {name: values for name, values in coarse.wall_fields.items() if name != "OSI"}
+    for fields, shares in ((coarse.wall_fields, [2 / 3, 1 / 3]), (steady, [0.0, 1.0])):
+        given = replace(coarse, history=flows, wall_fields=fields)
+        facts = facts_of(replace(model, caps=caps), boundary, shape, Scales.of(3.0, boundary), given)
+        assert facts.outlet_shares == pytest.approx(shares)
 
 
 def test_tawss_follows_the_mean_of_shear_that_never_turns() -> None:

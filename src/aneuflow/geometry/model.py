@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -64,10 +66,10 @@ def build_model(source: LabelMap | Surface, settings: ModelSettings, progress: P
     candidates: tuple[Candidate, ...] = ()
     if whole:
         progress(0.2, "whole tree")
-        labels = wall.labels or _filled(source)
+        labels = cache(partial(labels_of, wall, source))
         focus, candidates = focus_on(artery_trees(wall, settings), settings, asked(labels, settings))
         if focus is not None:
-            wall = cut_wall(labels, settings, focus.region)
+            wall = cut_wall(labels(), settings, focus.region)
     lumen, caps = close_ends(wall.surface, settings.inlet_caps)
     if focus is not None and not settings.inlet_caps:
         caps = with_flow_inlets(caps, focus.tubes)
@@ -127,9 +129,14 @@ def artery_trees(wall: CutWall, settings: ModelSettings) -> list[ArteryTree]:
     return trees
 
 
-def asked(labels: LabelMap, settings: ModelSettings, session: Any = None) -> SecondOpinion:
-    """What the network of the sac, or that given, says of candidates in the trees of a label map."""
-    return second_opinion(lambda region: close_ends(cut_wall(labels, settings, region).surface), session)
+def asked(labels: Callable[[], LabelMap], settings: ModelSettings, session: Any = None) -> SecondOpinion:
+    """What the network of the sac, or that given, says of candidates in the trees of a label map, made when first asked."""
+    return second_opinion(lambda region: close_ends(cut_wall(labels(), settings, region).surface), session)
+
+
+def labels_of(wall: CutWall, source: LabelMap | Surface) -> LabelMap:
+    """The label map that a wall was drawn from, or one of its source."""
+    return wall.labels or _filled(source)
 
 
 def _filled(source: LabelMap | Surface) -> LabelMap:

@@ -10,6 +10,7 @@ from aneuflow.types import FloatArray
 _WIDTH, _LEAST_SPACINGS = 0.12, 1.2
 # A dome about the middle of its neck is curved less than this share of one over the distance only where it has no summit.
 _LEAST_CURVATURE = 0.1
+_LEAST_COSINE = 0.2
 _STEPS = 8
 
 
@@ -18,7 +19,8 @@ def summit_direction(offset: FloatArray, spacing_mm: float) -> FloatArray:
 
     The farthest point alone would jump from vertex to vertex where the dome is round, and the middle of the points about as
     far lies beside the summit of a dome that falls off unevenly. So the distance is fitted, as a cubic polynomial of the
-    direction, to the points about the summit, weighted by a Gaussian around it, and followed uphill until the slope is nil.
+    direction, to the points about the summit, weighted by a Gaussian around it, and followed uphill until the slope is nil or,
+    as on a low dome, the wall ends.
     """
     distance = np.linalg.norm(offset, axis=1)
     longest = float(distance.max())
@@ -32,7 +34,7 @@ def summit_direction(offset: FloatArray, spacing_mm: float) -> FloatArray:
         first = np.cross(summit, np.eye(3)[np.abs(summit).argmin()])
         first /= np.linalg.norm(first)
         second = np.cross(summit, first)
-        near = outward @ summit > np.cos(3 * width)
+        near = outward @ summit > max(np.cos(3 * width), _LEAST_COSINE)
         along = outward[near] / (outward[near] @ summit)[:, None]
         x, y = along @ first, along @ second
         weight = np.exp(-(x**2 + y**2) / (4 * width**2))
@@ -43,4 +45,7 @@ def summit_direction(offset: FloatArray, spacing_mm: float) -> FloatArray:
         step *= min(1.0, width / max(float(np.linalg.norm(step)), 1e-12))
         summit = summit + step[0] * first + step[1] * second
         summit /= np.linalg.norm(summit)
+        nearest = outward[(outward @ summit).argmax()]
+        if np.linalg.norm(summit - nearest) > spacing_mm / longest:
+            summit = nearest
     return np.asarray(summit)

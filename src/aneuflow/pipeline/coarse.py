@@ -12,7 +12,8 @@ def flow_to_correct(
 ) -> FlowSolution:
     """The flow on the lattice of `settings.resolution_mm`: steady where the settings are, else one cardiac cycle.
 
-    A second cycle would differ from it by far less than the lattices do. Raises what `simulate` raises.
+    A second cycle would differ from it by far less than the lattices do. The steady flow has a subgrid closure and the cycle
+    none; the intervals of each are calibrated on flows as they are made here. Raises what `simulate` raises.
     """
     if settings.steady:
         return coarse_flow(model, boundary, settings, progress)

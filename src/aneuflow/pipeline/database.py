@@ -26,7 +26,7 @@ from aneuflow.geometry.read_surface import read_surface
 from aneuflow.geometry.settings import ModelSettings
 from aneuflow.pipeline.database_case import PutOff, Solved, solve
 from aneuflow.surrogate.cohort import Source, is_intra, read_sources, split_by_patient
-from aneuflow.surrogate.compact import write_compact
+from aneuflow.surrogate.compact import CHANNELS, write_compact
 from aneuflow.surrogate.deform import Frame, frame_of
 from aneuflow.surrogate.design import TABLE, DesignSettings, Kind, PlannedCase, planned, read_table, write_table
 from aneuflow.surrogate.ideal import ideal_vessel
@@ -163,7 +163,10 @@ def run_database(
 
 
 def pack_database(folder: Path, target: Path) -> dict[str, int]:
-    """The compact form of all cases that have entered; gives the bytes of each file. Raises InputError where none has."""
+    """The compact form of all cases that have entered; gives the bytes of each file.
+
+    Raises InputError where none has, or where one was solved by a version that kept other arrays.
+    """
     rows = [record["row"] for record in records(folder, read_plan(folder)) if record["state"] == "entered"]
     if not rows:
         raise InputError(f"No case has entered the database {folder}; run `aneuflow database run {folder}` first.")
@@ -171,6 +174,10 @@ def pack_database(folder: Path, target: Path) -> dict[str, int]:
     for row in rows:
         with np.load(array_path(folder, row["id"])) as file:
             arrays.append({name: file[name] for name in file.files})
+        asked = {name for name, channel in CHANNELS.items() if row["kind"] == "pulsatile" or not channel.pulsatile}
+        if not asked <= arrays[-1].keys():
+            where = record_path(folder, row["id"])
+            raise InputError(f"Case {row['id']} was solved by another version; delete {where} and run the database again.")
     return write_compact(target, rows, arrays)
 
 

@@ -146,11 +146,11 @@ def _report(run: StageRun) -> None:
     store.write_notes(run.target / "report.json", report.notes)
 
 
-SEGMENT = Stage("segment", "segmentation", 3, ("image",), ("segment",), _segment)
+SEGMENT = Stage("segment", "segmentation", 4, ("image",), ("segment",), _segment)
 MODEL = Stage("model", "model", 11, ("surface", "segmentation"), ("model",), _model)
-MEASURE = Stage("measure", "morphology", 6, ("model",), ("measure",), _measure)
+MEASURE = Stage("measure", "morphology", 7, ("model",), ("measure",), _measure)
 BOUNDARY = Stage("boundary", "boundary", 3, ("model", "waveform", *RECORDS), ("boundary", "simulate"), _boundary)
-SIMULATE = Stage("simulate", "flow", 12, ("model", "boundary"), ("simulate",), _simulate, frozenset({"threads"}))
+SIMULATE = Stage("simulate", "flow", 13, ("model", "boundary"), ("simulate",), _simulate, frozenset({"threads"}))
 GRADE = Stage(
     "grade", "risk", 5, ("model", "morphology", "boundary", "flow", PREDICTION, RADIOMICS), ("clinical", "grade"), _grade
 )

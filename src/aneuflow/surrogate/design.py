@@ -103,7 +103,8 @@ COLUMNS = ("id", "base", "patient", "split", "shape", "kind", *(axis.name for ax
 
 
 def planned(sources: Sequence[Source], split: Mapping[str, str], settings: DesignSettings) -> tuple[PlannedCase, ...]:
-    """The cases in the order in which they are to run: every part of it from the start holds all splits in proportion.
+    """The cases in the order in which they are to run: every part of the steady ones from the start holds all splits in
+    proportion.
 
     First each base shape as it is, the real ones before the ideal, at the flow of its size; then rounds of one variant each,
     at the points of a Sobol sequence; every sixth loses its sac. Last, pulsatile, those of the first cases that have a sac:

@@ -55,6 +55,10 @@ _NAMES = {
 }
 
 
+# What a number cannot be over.
+_MOST = {"sac_osi_mean": 0.5}
+
+
 def predict(
     ensemble: Ensemble,
     model: LumenModel,
@@ -119,7 +123,7 @@ def prepared(
     given = {name: values for name, values in arrays.items() if name not in _KEPT_BACK}
     if not known:
         given = {name: values for name, values in given.items() if not name.startswith("coarse_")}
-    facts = _facts(model, boundary, shape, scales, flow if known else None)
+    facts = facts_of(model, boundary, shape, scales, flow if known else None)
     return scales, given, prepare(facts, given, np.random.default_rng(_SEED))
 
 
@@ -151,20 +155,23 @@ def _refuse_outside(limits: Mapping[str, Any], case: Arrays) -> None:
     )
 
 
-def _facts(
+def facts_of(
     model: LumenModel,
     boundary: BoundaryConditions,
     measures: Mapping[str, float],
     scales: Scales,
     coarse: FlowSolution | None,
 ) -> Facts:
+    """What the networks are told of the whole vessel; the outlets' shares are those of `coarse` where pressures set them."""
     radii = {cap.id: cap.radius_mm for cap in model.caps}
     outlet_radii = np.array([radii[outlet.cap_id] for outlet in boundary.outlets])
     shares = np.array([np.nan if outlet.flow_share is None else outlet.flow_share for outlet in boundary.outlets])
     if not np.isfinite(shares).all():  # pressures set the split: as the radii would, until a coarse flow says better
         shares = outlet_radii**3 / (outlet_radii**3).sum()
         if coarse is not None:
-            out = np.array([coarse.history[f"outflow_{outlet.cap_id}"][-1] for outlet in boundary.outlets])
+            flows = [coarse.history[f"outflow_{outlet.cap_id}"] for outlet in boundary.outlets]
+            # Over a cycle the mean, as in the database; a steady flow comes to its end at the last.
+            out = np.array([each.mean() if "OSI" in coarse.wall_fields else each[-1] for each in flows])
             shares = out / out.sum()
     known = {} if coarse is None else {m.id: m.value for m in coarse.measures}
     units = {"pressure_loss": scales.pressure, "inflow_fraction": 1.0}
@@ -280,7 +287,8 @@ def _measures(
     for name, entries in found.items():
         for id, (value, spread_of, unit) in entries.items() if name in factors else ():
             half = float(half_width(value, spread_of, factors[name]["factor"]))
-            made.append(Measure(id, float(value * unit), float(max(value - half, 0.0) * unit), float((value + half) * unit)))
+            high = min(value + half, _MOST.get(id, np.inf))
+            made.append(Measure(id, float(value * unit), float(max(value - half, 0.0) * unit), float(high * unit)))
     return tuple(made)
 
 

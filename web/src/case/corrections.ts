@@ -79,7 +79,12 @@ export class Corrections {
     const plane = kind === "plane" ? this.given() : null;
     if (JSON.stringify(plane) !== JSON.stringify(before.neck_plane ?? null)) found.neck_plane = plane;
     const candidate = kind.startsWith("candidate-") ? Number(kind.slice("candidate-".length)) : null;
-    if (candidate !== (before.candidate ?? null)) found.candidate = candidate;
+    if (candidate !== (before.candidate ?? null)) {
+      found.candidate = candidate;
+      // Ends are counted in the region around a candidate; around another one they are other ends.
+      delete found.inlet_caps;
+      if (before.inlet_caps?.length) found.inlet_caps = [];
+    }
     if ((kind === "none") !== (before.aneurysm === "none")) found.aneurysm = kind === "none" ? "none" : "auto";
     return found;
   }
