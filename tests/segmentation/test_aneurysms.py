@@ -21,8 +21,8 @@ BEND = (np.hypot(X - 8, Z - 12) < 2.0) & (Y >= 12)
 SAC = near(20, 12 + 3.5, 12, 3.0)
 
 
-def calls(lumen: np.ndarray, taken: np.ndarray) -> np.ndarray:
-    return called(lumen.astype(np.float32), 0.9 * (lumen & taken), SPACING_MM)
+def calls(lumen: np.ndarray, taken: np.ndarray, leveled: bool = False) -> np.ndarray:
+    return called(lumen.astype(np.float32), 0.9 * (lumen & taken), SPACING_MM, leveled)
 
 
 def test_a_ball_on_a_tube_is_as_many_times_wider_as_it_was_made() -> None:
@@ -31,9 +31,18 @@ def test_a_ball_on_a_tube_is_as_many_times_wider_as_it_was_made() -> None:
     assert place.radius_mm == pytest.approx(3.0, abs=0.3)
     assert place.artery_mm == pytest.approx(2.0, abs=0.3)
     assert place.wider == pytest.approx(1.5, abs=0.15)
+    assert place.length_mm == pytest.approx(6.0, abs=0.5)
     assert place.volume_mm3 == pytest.approx(np.count_nonzero(taken) * SPACING_MM**3)
     assert place.probability == pytest.approx(0.9, abs=1e-6)
     np.testing.assert_array_equal(calls(lumen, taken), taken)
+    small = near(20, 12 + 2.5, 12, 2.4)  # 1.2 times as wide as the tube
+    assert calls(TUBE | small, small & ~TUBE).any() and not calls(TUBE | small, small & ~TUBE, leveled=True).any()
+
+
+def test_a_wide_piece_of_artery_is_not_called() -> None:
+    wide = np.hypot(Y - 12, Z - 12) < 3.0
+    long, short = wide & (X > 8) & (X < 26), wide & (X > 12) & (X < 22)
+    assert not calls(TUBE | long, long).any() and calls(TUBE | short, short).any()
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,19 @@ def test_a_rim_goes_with_its_vessel() -> None:
         assert without_veins(lumen, image, "CTA", SPACING_MM)[rim] == pytest.approx(left)
 
 
+@pytest.mark.parametrize("other", [0.65, 0.9], ids=["vein", "artery"])
+def test_a_branch_goes_with_the_vein_it_hangs_on(other: float) -> None:
+    x = np.indices(Y.shape)[0] * SPACING_MM
+    of_other = (np.hypot(x - 15, Z - 10) < 0.6) & (Y > 20) & (Y < 34) & ~OTHER
+    of_large = (np.hypot(x - 15, Z - 10) < 0.6) & (Y > 6) & (Y < 16) & ~LARGE
+    image = LEVEL * (1.0 * LARGE + other * OTHER + 0.65 * (of_other | of_large))
+    lumen = 0.9 * (LARGE | OTHER | of_other | of_large).astype(np.float32)
+    result = without_veins(lumen, image.astype(np.float32), "CTA", SPACING_MM, LEVEL)
+    assert (result[LARGE] > 0).all() and (result[of_large] > 0).mean() > 0.9
+    for part in (OTHER, of_other):
+        assert (result[part] > 0).mean() == pytest.approx(float(other > 0.7), abs=0.1)
+
+
 def test_hardly_any_lumen_is_left_as_it_is() -> None:
     lumen = np.zeros((20, 20, 20), np.float32)
     assert not without_veins(lumen, lumen, "CTA", SPACING_MM).any()

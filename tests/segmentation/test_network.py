@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from aneuflow.errors import InputError
-from aneuflow.segmentation.intensity import normalized
+from aneuflow.segmentation.intensity import HIGHEST, USUAL_LEVEL, artery_level, at_level, normalized
 from aneuflow.segmentation.network import load_network, network_maps
 from aneuflow.segmentation.segment import segment
 from aneuflow.segmentation.settings import SegmentSettings
@@ -28,7 +28,7 @@ def identity(tile: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("shape", [(16, 16, 16), (10, 40, 23), (65, 33, 50)])
 def test_blended_tiles_of_a_pointwise_network_are_its_answer(shape: tuple[int, ...]) -> None:
     image = np.random.default_rng(0).random(shape).astype(np.float32) * 0.5 + 0.5
-    lumen, aneurysm = lumen_and_aneurysm(Tiling(16, identity), image, no_progress)
+    lumen, aneurysm, _ = lumen_and_aneurysm(Tiling(16, identity), image, False, no_progress)
     np.testing.assert_allclose(lumen, image, atol=1e-5)
     np.testing.assert_allclose(aneurysm, 0.2 * image, atol=1e-5)
 
@@ -43,11 +43,31 @@ def test_the_network_runs_only_where_the_first_pass_saw_something() -> None:
         return identity(tile)
 
     told: list[float] = []
-    lumen, _ = lumen_and_aneurysm(Tiling(16, counted), image, lambda fraction, message: told.append(fraction))
+    lumen, _, _ = lumen_and_aneurysm(Tiling(16, counted), image, False, lambda fraction, message: told.append(fraction))
     np.testing.assert_allclose(lumen, image, atol=1e-5)
     every = len(np.arange(0, 81, 10)) ** 3
     assert len(calls) < 0.6 * every
     assert told == sorted(told) and told[0] >= 0 and told[-1] < 1
+
+
+def test_a_leveled_network_sees_large_arteries_at_one_however_bright_they_were() -> None:
+    image = np.random.default_rng(0).normal(0, 0.02, (64, 64, 64)).astype(np.float32)
+    image[20:30, 20:30] += 1.3
+    image[40:43, 40:43] += 0.7  # a vein
+    seen: list[np.ndarray] = []
+
+    def watched(tile: np.ndarray) -> np.ndarray:
+        seen.append(tile)
+        return np.stack([1 - tile, tile, 0 * tile])
+
+    for factor in (0.6, 1.0, 1.5):
+        *_, level = lumen_and_aneurysm(Tiling(64, watched), factor * image, True, no_progress)
+        assert level == pytest.approx(1.3 * factor, rel=0.03)
+        assert np.median(seen[-1][22:28, 22:28]) == pytest.approx(1, abs=0.03)
+        assert np.median(seen[-1][41:42, 41:42]) == pytest.approx(0.7 / 1.3, abs=0.03)
+    share = (image > 0.4).astype(np.float32)
+    assert artery_level(image, share) == pytest.approx(1.3, abs=0.03)
+    assert artery_level(image, 0 * share) == USUAL_LEVEL and at_level(image, 1e-3).max() == HIGHEST
 
 
 def test_grey_values_are_brought_to_one_scale() -> None:

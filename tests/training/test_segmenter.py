@@ -61,6 +61,14 @@ def test_full_half_and_quarter_resolution_are_supervised() -> None:
     assert tuple(network.eval()(image).shape) == (2, 5, 16, 24, 32)
 
 
+def test_only_a_leveled_network_sees_how_bright_a_patch_is() -> None:
+    image = torch.from_numpy(np.random.default_rng(0).random((1, 1, 16, 16, 16)).astype(np.float32))
+    with torch.no_grad():
+        for leveled in (True, False):
+            network = ResidualUNet(PLAN.widths, 5, leveled).eval()
+            assert torch.allclose(network(0.5 * image), network(image), atol=1e-3) is not leveled
+
+
 def test_what_fills_a_voxel_sums_to_one_and_lumen_is_its_share() -> None:
     rng = np.random.default_rng(0)
     labels = torch.from_numpy(rng.integers(0, 5, (2, 8, 8, 8)))
@@ -130,13 +138,15 @@ def test_onnx_gives_what_torch_gives_at_any_size(tmp_path: Path) -> None:
     files = [tmp_path / "b.npz", tmp_path / "a.npz"]
     lines = "\n".join(f"{name} {hashlib.sha256(content).hexdigest()}" for name, content in (("a", b"one"), ("b", b"two")))
     assert files_hash(files) == files_hash(files[::-1]) == hashlib.sha256(lines.encode()).hexdigest() != files_hash(files[:1])
-    network = ResidualUNet(PLAN.widths, 4)
-    write_onnx(network, PLAN, tmp_path / "model.onnx", "tiny", files_hash(files))
-    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
-    image = np.random.default_rng(0).standard_normal((1, 1, 24, 32, 16)).astype(np.float32)
-    with torch.no_grad():
-        wanted = network.eval()(torch.from_numpy(image)).softmax(dim=1).numpy()
-    np.testing.assert_allclose(session.run(None, {"image": image})[0], wanted, atol=1e-5)
+    for leveled in (True, False):
+        network, plan = ResidualUNet(PLAN.widths, 4, leveled), replace(PLAN, is_ct=True if leveled else None)
+        write_onnx(network, plan, tmp_path / "model.onnx", "tiny", files_hash(files))
+        session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
+        image = np.random.default_rng(0).standard_normal((1, 1, 24, 32, 16)).astype(np.float32)
+        with torch.no_grad():
+            wanted = network.eval()(torch.from_numpy(image)).softmax(dim=1).numpy()
+        np.testing.assert_allclose(session.run(None, {"image": image})[0], wanted, atol=1e-5)
+        assert json.loads(session.get_modelmeta().custom_metadata_map["plan"])["leveled"] == leveled
     about = session.get_modelmeta().custom_metadata_map
     assert about["aneuflow-segmenter"] == "1" and json.loads(about["plan"])["multiple"] == 4
     assert json.loads(about["plan"])["training_sha256"] == files_hash(files)

@@ -37,10 +37,10 @@ def evaluate_folds(target: Path, folds: Sequence[str], progress: Progress = no_p
 
 
 def evaluate(network: Network, image: Float32Array, labels: ByteArray) -> dict[str, Any]:
-    """Metrics of one prepared image (normalized, on the network's voxels) against its labels."""
-    lumen, aneurysm = lumen_and_aneurysm(network.tiling, image, lambda _fraction, _message: None)
-    lumen = without_veins(lumen, image, "CTA" if network.is_ct else "MRA", network.spacing_mm)
-    return compare(lumen > 0.5, called(lumen, aneurysm, network.spacing_mm), labels, network.spacing_mm)
+    """Metrics of one prepared image (on the network's voxels) against its labels."""
+    lumen, aneurysm, level = lumen_and_aneurysm(network.tiling, image, network.leveled, no_progress)
+    lumen = without_veins(lumen, image, "CTA" if network.is_ct else "MRA", network.spacing_mm, level)
+    return compare(lumen > 0.5, called(lumen, aneurysm, network.spacing_mm, network.leveled), labels, network.spacing_mm)
 
 
 def compare(lumen: Any, aneurysm: Any, labels: ByteArray, spacing_mm: float) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from aneuflow.case.files import read_json, write_json
 from aneuflow.errors import InputError, ResourceError
 from aneuflow.imaging.read import read_image, read_label_values
 from aneuflow.numerics.resample import resample_isotropic
-from aneuflow.segmentation.intensity import normalized
+from aneuflow.segmentation.intensity import artery_level, at_level, normalized
 from aneuflow.segmentation.train.plan import FILE, TrainingPlan
 from aneuflow.types import Progress, no_progress
 
@@ -199,9 +199,12 @@ def _prepare_case(case: LabeledCase, cohort: LabeledCohort, plan: TrainingPlan, 
         if index in (1, 2):
             share += filled
     temporary = folder / f".{case.name}.npz"
+    scaled = normalized(image, cohort.is_ct)
+    if plan.leveled:
+        scaled = at_level(scaled, artery_level(scaled, share))
     np.savez_compressed(
         temporary,
-        image=normalized(image, cohort.is_ct).astype(np.float16),
+        image=scaled.astype(np.float16),
         labels=labels,
         share=np.round(255 * np.clip(share, 0, 1)).astype(np.uint8),
     )

@@ -18,7 +18,9 @@ CORNERS = np.ones((3, 3, 3), bool)
 # Where the artery is looked at: beyond what the network's border of a call is unsure of, and as far as a parent artery goes.
 _NEAR_MM, _FAR_MM = 2.0, 8.0
 # Called from here; chosen on five validation patients (docs/segmenter-card.md).
-WIDER, PROBABILITY = 1.15, 0.5
+WIDER, WIDER_LEVELED, PROBABILITY = 1.15, 1.3, 0.5
+# A place longer than so many times its radius is a piece of an artery.
+_LONGEST = 5.0
 # A sac on a thinner vessel is taken for a vein's or the noise's.
 _THINNEST_MM = 0.75
 
@@ -28,7 +30,8 @@ class Place:
     """A connected place that the network takes for aneurysm.
 
     box: of the image, and mask within it; radius_mm: of the largest ball in the lumen whose middle lies in the place;
-    artery_mm: that of the widest lumen around it; probability: its mean in the place.
+    artery_mm: that of the widest lumen around it; length_mm: along the longest side of the box around it; probability: its mean
+    in the place.
     """
 
     box: tuple[slice, ...]
@@ -36,6 +39,7 @@ class Place:
     volume_mm3: float
     radius_mm: float
     artery_mm: float
+    length_mm: float
     probability: float
 
     @property
@@ -80,14 +84,18 @@ def _place(
         volume_mm3=float(np.count_nonzero(mask) * spacing_mm**3),
         radius_mm=float(depth[mask].max()),
         artery_mm=float(around.max()) if around.size else 0.0,
+        length_mm=float((np.ptp(np.argwhere(mask), axis=0) + 1).max() * spacing_mm),
         probability=float(aneurysm[box][mask].mean()),
     )
 
 
-def called(lumen: Float32Array, aneurysm: Float32Array, spacing_mm: float, wider: float = WIDER) -> BoolArray:
-    """The places (nx, ny, nz) that are called: `wider` times as wide as the artery they sit on, and more."""
-    calls = np.zeros(lumen.shape, bool)
+def called(lumen: Float32Array, aneurysm: Float32Array, spacing_mm: float, leveled: bool) -> BoolArray:
+    """The places (nx, ny, nz) that are called: much wider than the artery they sit on, and not much longer than wide.
+
+    leveled: the network sees how bright a patch is; it takes more places for aneurysm.
+    """
+    calls, wider = np.zeros(lumen.shape, bool), WIDER_LEVELED if leveled else WIDER
     for place in places(lumen, aneurysm, spacing_mm):
-        if place.wider >= wider:
+        if place.wider >= wider and place.length_mm <= _LONGEST * place.radius_mm:
             calls[place.box] |= place.mask
     return calls

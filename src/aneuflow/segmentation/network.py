@@ -24,8 +24,8 @@ from aneuflow.types import Float32Array, FloatArray, LabelMap, Progress, Volume,
 KEY = "aneuflow-segmenter"
 _TILE = 64
 # The network's lumen is a share of the voxel. What hangs together with lumen is followed down to this, so that the image
-# can place the wall; beside bone it is the bound.
-_CANDIDATE = 0.1
+# can place the wall; beside bone it is the bound. A leveled network is surer of veins: they have less than its bound.
+_CANDIDATE, _CANDIDATE_LEVELED = 0.1, 0.3
 _LUMEN = 0.5
 _FOLLOW_SHARE = 0.15
 _FEWEST_VOXELS = 20
@@ -41,18 +41,20 @@ _SOFT_TISSUE_HU = (-50.0, 130.0)
 class Network:
     """A trained network: `name` with the start of its file's SHA-256, the spacing it works at, and how to run a tile.
 
-    is_ct: trained on HU alone or on grey values alone; None: on both.
+    is_ct: trained on HU alone or on grey values alone; None: on both. leveled: it takes images with large arteries at 1.
     """
 
     name: str
     spacing_mm: float
     is_ct: bool | None
+    leveled: bool
     tiling: Tiling
 
 
-def shipped_network() -> Path:
-    """The file of the network that ships."""
-    return Path(str(files("aneuflow") / "data" / "segmenter" / "segmenter.onnx"))
+def shipped_network(modality: str) -> Path:
+    """The file of the network that ships for images of `modality`."""
+    name = "segmenter-ct.onnx" if modality == "CTA" else "segmenter.onnx"
+    return Path(str(files("aneuflow") / "data" / "segmenter" / name))
 
 
 def load_network(file: Path) -> Network:
@@ -79,7 +81,8 @@ def load_network(file: Path) -> Network:
 
     digest = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
     size = -(-max(_TILE, int(plan["patch"])) // multiple) * multiple
-    return Network(f"{plan['name']} {digest}", float(plan["spacing_mm"]), plan["is_ct"], Tiling(size, run))
+    name, leveled = f"{plan['name']} {digest}", plan.get("leveled", False)
+    return Network(name, float(plan["spacing_mm"]), plan["is_ct"], leveled, Tiling(size, run))
 
 
 def network_maps(
@@ -93,8 +96,8 @@ def network_maps(
     values, affine = resample_isotropic(volume.values, volume.affine, network.spacing_mm, order=3)
     np.clip(values, volume.values.min(), volume.values.max(), out=values)
     image = normalized(values, is_ct)
-    lumen, aneurysm = lumen_and_aneurysm(network.tiling, image, progress)
-    return without_veins(lumen, image, volume.modality, network.spacing_mm), aneurysm, affine
+    lumen, aneurysm, level = lumen_and_aneurysm(network.tiling, image, network.leveled, progress)
+    return without_veins(lumen, image, volume.modality, network.spacing_mm, level), aneurysm, affine
 
 
 def segment_by_network(
@@ -115,7 +118,8 @@ def labels_of_map(
 ) -> LabelMap:  # fmt: skip
     """As `segment_by_network`, from the network's probability of lumen and its affine as `network_maps` gives them."""
     # What follows takes some hundred bytes a voxel; most of an image is far from any vessel.
-    volume = _cut(volume, _vessels_box(lumen) @ place[:3, :3].T + place[:3, 3])
+    candidate = _CANDIDATE_LEVELED if network.leveled else _CANDIDATE
+    volume = _cut(volume, _vessels_box(lumen, candidate) @ place[:3, :3].T + place[:3, 3])
     spacing_mm = working_spacing(volume, settings)
     values, affine = resample_isotropic(volume.values, volume.affine, spacing_mm, order=3)
     np.clip(values, volume.values.min(), volume.values.max(), out=values)
@@ -125,18 +129,18 @@ def labels_of_map(
     contrast = _contrast(values, found, volume.modality, spacing_mm)
     follow, wall = _FOLLOW_SHARE * contrast.lumen, "local half maximum"
     if volume.modality != _SHARP and settings.threshold is None:
-        contrast, follow = Contrast(found, 0.0, contrast.noise / contrast.lumen, 1.0), _CANDIDATE
+        contrast, follow = Contrast(found, 0.0, contrast.noise / contrast.lumen, 1.0), candidate
         wall = "half of the network's lumen"
-    parts, count = ndimage.label((found > _CANDIDATE) & (contrast.values > follow), CORNERS)
+    parts, count = ndimage.label((found > candidate) & (contrast.values > follow), CORNERS)
     keep = np.bincount(parts[found > _LUMEN], minlength=count + 1) > 0
     keep[0] = False
     candidates = Candidates(keep[parts], contrast, affine, spacing_mm, follow)
     return labels_within(candidates, volume, settings, f"network {network.name}, wall at {wall}", progress)
 
 
-def _vessels_box(lumen: Float32Array) -> FloatArray:
+def _vessels_box(lumen: Float32Array, candidate: float) -> FloatArray:
     """The corners (8, 3), in voxels, of the box around all that hangs together with lumen. Raises InputError."""
-    parts, _ = ndimage.label(lumen > _CANDIDATE, CORNERS)
+    parts, _ = ndimage.label(lumen > candidate, CORNERS)
     boxes = ndimage.find_objects(parts)
     kept = [boxes[part - 1] for part in np.unique(parts[lumen > _LUMEN])]
     if not kept:

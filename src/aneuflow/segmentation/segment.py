@@ -18,5 +18,5 @@ def segment(volume: Volume, settings: SegmentSettings | None = None, progress: P
     settings = settings or SegmentSettings()
     if settings.segmenter == "threshold":
         return segment_by_threshold(volume, settings, progress)
-    file = shipped_network() if settings.model is None else Path(settings.model)
+    file = shipped_network(volume.modality) if settings.model is None else Path(settings.model)
     return segment_by_network(load_network(file), volume, settings, progress)

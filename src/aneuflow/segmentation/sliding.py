@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from aneuflow.segmentation.intensity import USUAL_LEVEL, at_level, level_seen
 from aneuflow.types import Float32Array, Progress
 
 BoolArray = npt.NDArray[np.bool_]
@@ -30,17 +31,26 @@ class Tiling:
     run: Callable[[Float32Array], Float32Array]
 
 
-def lumen_and_aneurysm(tiling: Tiling, image: Float32Array, progress: Progress) -> tuple[Float32Array, Float32Array]:
-    """Probability of lumen (artery or aneurysm) and of aneurysm in each voxel of `image` (nx, ny, nz), 0 where none was near.
+def lumen_and_aneurysm(
+    tiling: Tiling, image: Float32Array, leveled: bool, progress: Progress
+) -> tuple[Float32Array, Float32Array, float | None]:
+    """Probability of lumen (artery or aneurysm) and of aneurysm in each voxel of `image` (nx, ny, nz), 0 where none was near,
+    and how bright large arteries are in `image`.
 
+    leveled: the network takes images with large arteries at 1; how bright they are the first pass finds, else None is given.
     Memory: three more arrays of the image's size.
     """
-    where = None
-    if len(list(_corners(image.shape, tiling.size))) > _FEW_TILES:
-        seen, _ = _blended(tiling, _halved(image), None, lambda fraction: progress(0.2 * fraction, "where vessels are"))
+    where = level = None
+    if leveled or len(list(_corners(image.shape, tiling.size))) > _FEW_TILES:
+        halved = _halved(image)
+        first = at_level(halved, USUAL_LEVEL) if leveled else halved
+        seen, _ = _blended(tiling, first, None, lambda fraction: progress(0.2 * fraction, "where vessels are"))
+        if leveled:
+            level = level_seen(halved, seen)
+            image = at_level(image, level)
         near = ndimage.binary_dilation(seen > _SEEN, iterations=_MARGIN_VOXELS)
         where = near.repeat(2, 0).repeat(2, 1).repeat(2, 2)[tuple(slice(n) for n in image.shape)]
-    return _blended(tiling, image, where, lambda fraction: progress(0.2 + 0.8 * fraction, "network"))
+    return *_blended(tiling, image, where, lambda fraction: progress(0.2 + 0.8 * fraction, "network")), level
 
 
 def _halved(image: Float32Array) -> Float32Array:

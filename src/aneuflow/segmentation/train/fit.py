@@ -73,8 +73,8 @@ def fit(
 
 def _state(plan: TrainingPlan, checkpoint: Path, device: torch.device) -> State:
     torch.manual_seed(plan.seed)
-    network = ResidualUNet(plan.widths, len(plan.classes)).to(device)
-    mean = ResidualUNet(plan.widths, len(plan.classes)).to(device)
+    network = ResidualUNet(plan.widths, len(plan.classes), plan.leveled).to(device)
+    mean = ResidualUNet(plan.widths, len(plan.classes), plan.leveled).to(device)
     mean.load_state_dict(network.state_dict())
     state = State(network, mean.eval(), torch.optim.AdamW(network.parameters(), plan.learning_rate, weight_decay=1e-4))
     if checkpoint.exists():
@@ -106,7 +106,9 @@ def _epoch(plan: TrainingPlan, state: State, files: Sequence[Path], device: torc
             group["lr"] = rate * min(1.0, (state.step + 1) / 50)
         chosen = [files[int(rng.integers(len(files)))] for _ in range(plan.batch)]
         image, target = batch_of([random_patch(file, plan, rng) for file in chosen], plan, device)
-        loss = loss_of(network(image), target)
+        with torch.autocast(device.type, torch.bfloat16, enabled=_halves(device)):
+            logits = network(image)
+        loss = loss_of([level.float() for level in logits], target)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), _LARGEST_STEP)
@@ -115,6 +117,14 @@ def _epoch(plan: TrainingPlan, state: State, files: Sequence[Path], device: torc
         _follow(state)
         total += float(loss.detach())
     return total / plan.epoch_steps
+
+
+def _halves(device: torch.device) -> bool:
+    """Whether the device computes in 16 bits; there a step takes two thirds of the time."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    able: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def _follow(state: State) -> None:

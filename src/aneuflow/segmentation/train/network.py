@@ -6,29 +6,35 @@ nearly all the cost would lie.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+Norm = Callable[[int], nn.Module]
 
-def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv3d(inputs, outputs, 3, stride, 1, bias=False),
-        nn.InstanceNorm3d(outputs, affine=True),
-        nn.LeakyReLU(0.01),
-    )
+
+def _of_each_channel(channels: int) -> nn.Module:
+    return nn.InstanceNorm3d(channels, affine=True)
+
+
+def _of_all_channels(channels: int) -> nn.Module:
+    return nn.GroupNorm(1, channels)
+
+
+def _convolution(inputs: int, outputs: int, norm: Norm, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(nn.Conv3d(inputs, outputs, 3, stride, 1, bias=False), norm(outputs), nn.LeakyReLU(0.01))
 
 
 class Residual(nn.Module):
     """Two convolutions and a shortcut; the first one may halve the resolution."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, norm: Norm, stride: int = 1) -> None:
         super().__init__()
-        self.first = _convolution(inputs, outputs, stride)
-        self.second = nn.Sequential(nn.Conv3d(outputs, outputs, 3, 1, 1, bias=False), nn.InstanceNorm3d(outputs, affine=True))
+        self.first = _convolution(inputs, outputs, norm, stride)
+        self.second = nn.Sequential(nn.Conv3d(outputs, outputs, 3, 1, 1, bias=False), norm(outputs))
         self.halve = nn.AvgPool3d(stride) if stride > 1 else nn.Identity()
         self.shortcut = nn.Conv3d(inputs, outputs, 1, bias=False) if inputs != outputs else nn.Identity()
 
@@ -39,18 +45,23 @@ class Residual(nn.Module):
 class ResidualUNet(nn.Module):
     """Image (n, 1, x, y, z) to logits (n, classes, x, y, z); edges are multiples of 2^(len(widths) - 1).
 
-    In training it gives a list: the logits at full, half and quarter resolution.
+    In training it gives a list: the logits at full, half and quarter resolution. leveled: the network sees how bright a patch
+    is. Its first layer then has no norm and the others have one over all channels (Wu and He 2018, one group); with a norm of
+    each channel (Isensee) a vein by itself looks like an artery, which serves where brightness means little, as in MRA.
     """
 
     supervised = 3
 
-    def __init__(self, widths: Sequence[int], classes: int) -> None:
+    def __init__(self, widths: Sequence[int], classes: int, leveled: bool = False) -> None:
         super().__init__()
-        self.stem = _convolution(1, widths[0])
-        self.down = nn.ModuleList(Residual(a, b, 2) for a, b in pairwise(widths))
+        norm = _of_all_channels if leveled else _of_each_channel
+        bare = nn.Sequential(nn.Conv3d(1, widths[0], 3, 1, 1), nn.LeakyReLU(0.01))
+        self.stem = bare if leveled else _convolution(1, widths[0], norm)
+        self.down = nn.ModuleList(Residual(a, b, norm, 2) for a, b in pairwise(widths))
         self.up = nn.ModuleList(nn.ConvTranspose3d(b, a, 2, 2) for a, b in pairwise(widths))
         self.merge = nn.ModuleList(
-            Residual(2 * width, width) if level else _convolution(2 * width, width) for level, width in enumerate(widths[:-1])
+            Residual(2 * width, width, norm) if level else _convolution(2 * width, width, norm)
+            for level, width in enumerate(widths[:-1])
         )
         self.heads = nn.ModuleList(nn.Conv3d(width, classes, 1) for width in widths[: self.supervised])
 

@@ -15,6 +15,10 @@ from aneuflow.segmentation.train.plan import TrainingPlan
 
 LOWEST, HIGHEST = -1.5, 4.0
 _BONE = 3
+# How bright patches are, as a logarithm: of leveled images as far off as the first pass finds the level, or guesses it.
+_LEVEL_SIGMA, _GUESSED_LEVEL, _UNLEVELED = 0.1, (-1.0, 0.7), (-0.35, 0.3)
+# Where arteries are in images that are not leveled.
+_UNLEVELED_ARTERY = 1.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +41,7 @@ def read_case(file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def random_patch(file: Path, plan: TrainingPlan, rng: np.random.Generator) -> Patch:
     """One patch of a prepared file: turned, scaled, mirrored, its grey values varied."""
     image, labels, share = read_case(file)
-    if rng.random() < plan.coarse_share:
+    if is_coarse := rng.random() < plan.coarse_share:
         image, labels, share = _halved(image, labels, share)
     center = _center(labels, rng)
     matrix = _turn(rng)
@@ -46,7 +50,11 @@ def random_patch(file: Path, plan: TrainingPlan, rng: np.random.Generator) -> Pa
     reach = np.abs(matrix).sum(axis=1) * size / 2
     center = np.clip(center, np.minimum(reach, shape / 2 - 0.5), np.maximum(shape - 1 - reach, shape / 2 - 0.5))
     taken = _sampled(image, labels, share, matrix, center, size)
-    varied = _varied(taken.image[0], taken.labels, rng, plan)
+    if plan.leveled:
+        brightness = rng.uniform(*_GUESSED_LEVEL) if is_coarse else _LEVEL_SIGMA * rng.standard_normal()
+    else:
+        brightness = rng.uniform(*_UNLEVELED)
+    varied = _varied(taken.image[0] * math.exp(brightness), taken.labels, rng, plan)
     return Patch(varied[None], taken.labels, taken.share)
 
 
@@ -128,7 +136,8 @@ def _blurred(image: Tensor, sigma: float) -> Tensor:
 
 
 def _varied(image: Tensor, labels: Tensor, rng: np.random.Generator, plan: TrainingPlan) -> Tensor:
-    """Contrast, level, shading, sharpness and noise as other scanners and patients have them."""
+    """Contrast, shading, sharpness and noise as other scanners and patients have them."""
+    artery = 1.0 if plan.leveled else _UNLEVELED_ARTERY
     lumen = (labels == 1) | (labels == 2)
     if rng.random() < 0.3 and "bone" in plan.classes:
         bone = labels == plan.classes.index("bone")
@@ -138,15 +147,15 @@ def _varied(image: Tensor, labels: Tensor, rng: np.random.Generator, plan: Train
     if rng.random() < 0.3:
         image = image * torch.exp(0.15 * _smooth(plan.patch, 3, rng))
     if rng.random() < 0.08:  # an image whose background was removed, as archives hold them
-        image = torch.where(lumen | (image > rng.uniform(0.8, 1.2)), image, torch.zeros_like(image))
+        image = torch.where(lumen | (image > artery * rng.uniform(0.5, 0.75)), image, torch.zeros_like(image))
     if rng.random() < 0.25:
         image = _blurred(image, float(rng.uniform(0.4, 1.0)))
-    image = image * float(np.exp(rng.uniform(-0.35, 0.3))) + float(rng.normal(0, 0.08))
+    image = image + artery * float(rng.normal(0, 0.05))
     if rng.random() < 0.2:
         top = float(image.max().clamp(min=0.5))
         image = torch.where(image > 0, top * (image.clamp(min=0) / top) ** float(rng.uniform(0.75, 1.35)), image)
     if rng.random() < 0.4:
         noise = torch.from_numpy(rng.standard_normal(image.shape).astype(np.float32))
         noise = _blurred(noise, float(rng.uniform(0.3, 0.8))) if rng.random() < 0.5 else noise
-        image = image + float(rng.uniform(0, 0.18)) * noise
+        image = image + artery * float(rng.uniform(0, 0.11)) * noise
     return image.clamp(LOWEST, HIGHEST)

@@ -17,6 +17,7 @@ class TrainingPlan:
     classes: names, the background first, then artery and aneurysm, then what only distracts. patch: voxels along an edge, a
     multiple of 2^(levels - 1). An epoch has epoch_steps steps of `batch` patches; after `patience` epochs without a better
     score on the validation patients the training ends. coarse_share: patches read at twice the spacing, for the first pass.
+    is_ct: all images are CT, or none is; None: some are.
     """
 
     spacing_mm: float = 0.5
@@ -31,6 +32,11 @@ class TrainingPlan:
     coarse_share: float = 0.12
     is_ct: bool | None = None
     seed: int = 0
+
+    @property
+    def leveled(self) -> bool:
+        """Whether images come with large arteries at 1, and the network sees how bright a patch is."""
+        return self.is_ct is True
 
     def write(self, folder: Path) -> None:
         (folder / FILE).write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n")

@@ -59,6 +59,7 @@ def write_onnx(network: ResidualUNet, plan: TrainingPlan, file: Path, name: str,
         "multiple": 2 ** (len(plan.widths) - 1),
         "classes": list(plan.classes),
         "is_ct": plan.is_ct,
+        "leveled": plan.leveled,
         "training_sha256": training_sha256,
     }
     for key, value in {"aneuflow-segmenter": "1", "plan": json.dumps(content)}.items():
