@@ -18,7 +18,7 @@ _MOST_COUNTED = 4_000_000
 USUAL_LEVEL = 1.3
 # They are the upper quarter of what is thick. At twice the spacing arteries share more of their voxels with tissue, and veins
 # and bone are taken too: there the same level is the 90th percentile without what outshines the upper quarter by half.
-_THICK, _LEVEL, _LEVEL_SEEN, _BONE, _FEWEST_VOXELS = 75, 75, 90, 1.5, 20
+_THICK_PERCENTILE, _LARGE_PERCENTILE, _SEEN_PERCENTILE, _BONE, _FEWEST_VOXELS = 75, 75, 90, 1.5, 20
 
 
 def normalized(values: Float32Array, is_ct: bool) -> Float32Array:
@@ -47,13 +47,15 @@ def artery_level(image: Float32Array, share: Float32Array) -> float:
     share (nx, ny, nz): true lumen's of each voxel.
     """
     thick = _thick(image, share)
-    return _level(thick, _LEVEL) if thick.size else USUAL_LEVEL
+    return _level(thick, _LARGE_PERCENTILE) if thick.size else USUAL_LEVEL
 
 
 def level_seen(halved: Float32Array, seen: Float32Array) -> float:
     """The same from an image at twice the spacing and the probability (nx, ny, nz) of lumen that a network gives there."""
     thick = _thick(halved, seen)
-    return _level(thick[thick <= _BONE * np.percentile(thick, _LEVEL)], _LEVEL_SEEN) if thick.size else USUAL_LEVEL
+    if not thick.size:
+        return USUAL_LEVEL
+    return _level(thick[thick <= _BONE * np.percentile(thick, _LARGE_PERCENTILE)], _SEEN_PERCENTILE)
 
 
 def _thick(image: Float32Array, lumen: Float32Array) -> Float32Array:
@@ -62,7 +64,7 @@ def _thick(image: Float32Array, lumen: Float32Array) -> Float32Array:
     if np.count_nonzero(inside) < _FEWEST_VOXELS:
         return image[:0].ravel()
     depth = ndimage.distance_transform_edt(inside)[inside]
-    return np.asarray(image[inside][depth >= np.percentile(depth, _THICK)])
+    return np.asarray(image[inside][depth >= np.percentile(depth, _THICK_PERCENTILE)])
 
 
 def _level(values: Float32Array, percentile: float) -> float:

@@ -43,14 +43,18 @@ def lumen_and_aneurysm(
     where = level = None
     if leveled or len(list(_corners(image.shape, tiling.size))) > _FEW_TILES:
         halved = _halved(image)
-        first = at_level(halved, USUAL_LEVEL) if leveled else halved
-        seen, _ = _blended(tiling, first, None, lambda fraction: progress(0.2 * fraction, "where vessels are"))
+        first = _given_at(tiling, USUAL_LEVEL) if leveled else tiling
+        seen, _ = _blended(first, halved, None, lambda fraction: progress(0.2 * fraction, "where vessels are"))
         if leveled:
             level = level_seen(halved, seen)
-            image = at_level(image, level)
+            tiling = _given_at(tiling, level)
         near = ndimage.binary_dilation(seen > _SEEN, iterations=_MARGIN_VOXELS)
         where = near.repeat(2, 0).repeat(2, 1).repeat(2, 2)[tuple(slice(n) for n in image.shape)]
     return *_blended(tiling, image, where, lambda fraction: progress(0.2 + 0.8 * fraction, "network")), level
+
+
+def _given_at(tiling: Tiling, level: float) -> Tiling:
+    return Tiling(tiling.size, lambda tile: tiling.run(at_level(tile, level)))
 
 
 def _halved(image: Float32Array) -> Float32Array:

@@ -91,7 +91,7 @@ def read_compact(folder: Path, split: str) -> tuple[list[dict[str, str]], dict[s
         rows = [row for row in csv.DictReader(stream) if row["split"] == split]
     with np.load(folder / f"{split}.npz") as file:
         arrays = {name: file[name] for name in file.files}
-    held = {name for name, channel in CHANNELS.items() if len(arrays["pulsatile" if channel.pulsatile else "id"])}
+    held = {name for name, channel in CHANNELS.items() if len(arrays.get("pulsatile" if channel.pulsatile else "id", ()))}
     if [row["id"] for row in rows] != arrays["id"].tolist() or int(arrays["version"]) != VERSION or not held <= arrays.keys():
         raise ValueError(f"{split}.npz and {CASES} in {folder} are not of one database of version {VERSION}")
     return rows, arrays
